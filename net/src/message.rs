@@ -412,8 +412,8 @@ impl ArchivedItems {
 #[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
 #[rkyv(derive(Debug))]
 pub struct Failed {
-    /// Its name: `model::error::Code::name`.
-    pub code: String,
+    /// Its number: `model::error::Code::number`.
+    pub code: u16,
     /// Its message, as the client sees it.
     pub message: String,
     /// The old item, when a condition failed and the client wanted it.

@@ -1,0 +1,432 @@
+//! Calls between the cores of one process.
+//!
+//!     call --same core--> handler(request).await
+//!     call --mailbox--> [request | call id | deadline | kind] --> spawned handler --mailbox--> [reply | ..] --> caller
+//!
+//! 1. A call to this core runs the registered handler inside the caller's own task: no packet, no copy.
+//! 2. A call to another core gets an id, goes into that core's mailbox, and waits. The bytes of the request are
+//!    moved, not copied; the trailer goes behind them.
+//! 3. Every call has a deadline. One sweeper per core expires the calls that are over, instead of a timer per call.
+//! 4. At most `in_flight_max` calls to one peer are under way; the next is refused at once with `Busy`. A call
+//!    that expired still counts until its reply comes: the peer may be working on it.
+//!
+//! The map travels the same way: `broadcast_map` is a call to every core, acknowledged when its cell holds the map.
+//!
+//! Promises: a call ends, with a reply or a `CallError`; `Busy` and `NotServing` mean that nothing was done,
+//! `Deadline` and `Closed` that nobody knows. Dropping a call leaks nothing. The receiver never waits for a sender, so two full
+//! mailboxes cannot lock each other.
+//! Leaves to others: what the bytes mean (`message`), retries (the router), other processes (`session`).
+
+use crate::map::MapCell;
+use model::map::Map;
+use model::ring::ShardId;
+use runtime::sync::{Either, Notify, Sender, join_all, oneshot, select};
+use runtime::{Class, CoreId, Mono, Runtime, Task};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The sweeper sleeps at least this long between two looks, so that a call may outlive its deadline by as much.
+const SWEEP_PAUSE_MIN: Duration = Duration::from_millis(2);
+
+/// The bounds of a mesh.
+#[derive(Clone, Copy, Debug)]
+pub struct MeshOptions {
+    /// Calls to one peer (or to this core itself) that may be under way at once.
+    pub in_flight_max: usize,
+}
+
+impl Default for MeshOptions {
+    fn default() -> MeshOptions {
+        MeshOptions { in_flight_max: 4096 }
+    }
+}
+
+/// Answers one request: the shard, seen from the mesh. It may be dropped at any await when its deadline passes.
+pub type Handler = Rc<dyn Fn(Vec<u8>) -> Pin<Box<dyn Future<Output = Vec<u8>>>>>;
+
+/// Why a call has no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// Too many calls to that peer are under way. Nothing was done.
+    Busy,
+    /// That core has no handler, or does not exist. Nothing was done.
+    NotServing,
+    /// The deadline passed. Whether it was done, nobody knows.
+    Deadline,
+    /// The mesh is closing. Whether it was done, nobody knows.
+    Closed,
+}
+
+impl CallError {
+    /// Whether it is certain that the request had no effect.
+    pub fn had_no_effect(self) -> bool {
+        matches!(self, CallError::Busy | CallError::NotServing)
+    }
+}
+
+impl std::fmt::Display for CallError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            CallError::Busy => "too many calls to that core are under way",
+            CallError::NotServing => "that core serves no requests",
+            CallError::Deadline => "the deadline passed before the reply came",
+            CallError::Closed => "the mesh is closing",
+        })
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// One core's end of the mesh. Cheap to clone; all clones are the same.
+pub struct Mesh<R: Runtime> {
+    inner: Rc<Inner<R>>,
+}
+
+impl<R: Runtime> Clone for Mesh<R> {
+    fn clone(&self) -> Mesh<R> {
+        Mesh { inner: self.inner.clone() }
+    }
+}
+
+struct Inner<R: Runtime> {
+    rt: R,
+    options: MeshOptions,
+    map: MapCell,
+    handler: RefCell<Option<Handler>>,
+    calls: RefCell<Calls>,
+    /// When the sweeper looks again by itself.
+    sweep_at: Cell<Mono>,
+    sweep: Notify,
+    stopped: Cell<bool>,
+    stop: Notify,
+}
+
+/// The calls that are under way.
+struct Calls {
+    next_id: u64,
+    by_id: BTreeMap<u64, Call>,
+    /// By peer, this core included.
+    in_flight: Vec<usize>,
+}
+
+struct Call {
+    to: CoreId,
+    deadline: Mono,
+    /// Gone once the caller has been told that the deadline passed.
+    caller: Option<Sender<Result<Vec<u8>, CallError>>>,
+}
+
+impl<R: Runtime> Mesh<R> {
+    /// This core's end, with its map cell.
+    pub fn new(rt: R, map: MapCell, options: MeshOptions) -> Mesh<R> {
+        assert!(options.in_flight_max >= 1);
+        let calls = Calls { next_id: 1, by_id: BTreeMap::new(), in_flight: vec![0; rt.core_count()] };
+        let inner = Inner {
+            rt,
+            options,
+            map,
+            handler: RefCell::new(None),
+            calls: RefCell::new(calls),
+            sweep_at: Cell::new(Mono(u64::MAX)),
+            sweep: Notify::new(),
+            stopped: Cell::new(false),
+            stop: Notify::new(),
+        };
+        Mesh { inner: Rc::new(inner) }
+    }
+
+    /// The map cell of this core.
+    pub fn map(&self) -> &MapCell {
+        &self.inner.map
+    }
+
+    /// Registers who answers this core's requests; before that, calls are answered with `NotServing`.
+    pub fn set_handler(&self, handler: Handler) {
+        *self.inner.handler.borrow_mut() = Some(handler);
+    }
+
+    /// Unregisters the handler: from now on calls are answered with `NotServing`.
+    pub fn clear_handler(&self) {
+        let handler = self.inner.handler.borrow_mut().take();
+        drop(handler);
+    }
+
+    /// Asks shard `to` of this process and waits for its reply, until `deadline`.
+    pub async fn call(&self, to: ShardId, deadline: Mono, request: Vec<u8>) -> Result<Vec<u8>, CallError> {
+        let to = CoreId(to.0);
+        if to == self.inner.rt.core() {
+            return self.call_here(deadline, request).await;
+        }
+        self.call_there(to, deadline, Kind::Request, request).await
+    }
+
+    /// Gives every core of the process this map; returns when all of them have it, or one could not be reached.
+    pub async fn broadcast_map(&self, map: Rc<Map>, deadline: Mono) -> Result<(), CallError> {
+        let bytes = map.encode();
+        self.inner.map.set(map);
+        let here = self.inner.rt.core();
+        let peers = (0..self.inner.rt.core_count()).map(|core| CoreId(u16::try_from(core).expect("cores fit u16")));
+        let calls = peers
+            .filter(|peer| *peer != here)
+            .map(|peer| self.call_there(peer, deadline, Kind::Map, bytes.clone()));
+        let replies = join_all(calls).await;
+        replies.into_iter().try_for_each(|reply| reply.map(|_empty| ()))
+    }
+
+    /// Receives this core's mail and expires its calls, until [`Mesh::stop`] or the end of the process.
+    pub async fn run(&self) {
+        let stop = self.inner.stop.notified();
+        if !self.inner.stopped.get() {
+            select(stop, select(self.receive(), self.sweep())).await;
+        }
+        self.inner.stopped.set(true);
+        self.close_calls();
+    }
+
+    /// Ends [`Mesh::run`]; calls that are under way end with `Closed`, and so does every later one.
+    pub fn stop(&self) {
+        self.inner.stopped.set(true);
+        self.inner.stop.notify_all();
+        self.close_calls();
+    }
+
+    async fn call_here(&self, deadline: Mono, request: Vec<u8>) -> Result<Vec<u8>, CallError> {
+        let Some(handler) = self.inner.handler.borrow().clone() else { return Err(CallError::NotServing) };
+        let (sender, receiver) = oneshot();
+        let entry = self.enter(self.inner.rt.core(), deadline, sender)?;
+        let outcome = select(handler(request), receiver).await;
+        drop(entry);
+        match outcome {
+            Either::First(reply) => Ok(reply),
+            Either::Second(Ok(early)) => early,
+            Either::Second(Err(_closed)) => Err(CallError::Closed),
+        }
+    }
+
+    async fn call_there(
+        &self,
+        to: CoreId,
+        deadline: Mono,
+        kind: Kind,
+        payload: Vec<u8>,
+    ) -> Result<Vec<u8>, CallError> {
+        if usize::from(to.0) >= self.inner.rt.core_count() {
+            return Err(CallError::NotServing);
+        }
+        let (sender, mut receiver) = oneshot();
+        let entry = self.enter(to, deadline, sender)?;
+        let packet = Packet { kind, call: entry.id, deadline, payload }.seal();
+        let reply = match select(self.inner.rt.mesh_send(to, packet), &mut receiver).await {
+            Either::First(Ok(())) => {
+                entry.hand_over();
+                receiver.await
+            }
+            Either::First(Err(_closed)) => return Err(CallError::Closed),
+            Either::Second(early) => early,
+        };
+        reply.unwrap_or(Err(CallError::Closed))
+    }
+
+    /// Counts a call in, or refuses it.
+    fn enter(
+        &self,
+        to: CoreId,
+        deadline: Mono,
+        caller: Sender<Result<Vec<u8>, CallError>>,
+    ) -> Result<Entry<'_, R>, CallError> {
+        if self.inner.stopped.get() {
+            return Err(CallError::Closed);
+        }
+        let id = {
+            let mut calls = self.inner.calls.borrow_mut();
+            if calls.in_flight[usize::from(to.0)] >= self.inner.options.in_flight_max {
+                return Err(CallError::Busy);
+            }
+            calls.in_flight[usize::from(to.0)] += 1;
+            let id = calls.next_id;
+            calls.next_id += 1;
+            calls.by_id.insert(id, Call { to, deadline, caller: Some(caller) });
+            id
+        };
+        if deadline < self.inner.sweep_at.get() {
+            self.inner.sweep_at.set(deadline);
+            self.inner.sweep.notify_all();
+        }
+        Ok(Entry { mesh: self, id, handed_over: false })
+    }
+
+    /// Counts a call out.
+    fn leave(&self, id: u64) -> Option<Call> {
+        let mut calls = self.inner.calls.borrow_mut();
+        let call = calls.by_id.remove(&id)?;
+        let in_flight = &mut calls.in_flight[usize::from(call.to.0)];
+        assert!(*in_flight > 0, "every call under way is counted");
+        *in_flight -= 1;
+        Some(call)
+    }
+
+    async fn receive(&self) {
+        while let Ok((from, packet)) = self.inner.rt.mesh_receive().await {
+            let packet = Packet::open(packet);
+            match packet.kind {
+                Kind::Request => self.serve(from, packet),
+                Kind::Map => self.take_map(from, packet),
+                Kind::Reply => self.finish(packet.call, Ok(packet.payload)),
+                Kind::NotServing => self.finish(packet.call, Err(CallError::NotServing)),
+            }
+            if self.inner.rt.should_yield() {
+                self.inner.rt.yield_now().await;
+            }
+        }
+    }
+
+    /// Answers a request in a task of its own. Such tasks are bounded by the callers' `in_flight_max`.
+    fn serve(&self, from: CoreId, packet: Packet) {
+        let handler = self.inner.handler.borrow().clone();
+        let rt = self.inner.rt.clone();
+        let task = async move {
+            let expired = rt.now() >= packet.deadline;
+            let (kind, payload) = match handler {
+                Some(handler) if !expired => (Kind::Reply, handler(packet.payload).await),
+                // An expired caller has stopped listening; the reply only counts the call out.
+                _ => (Kind::NotServing, Vec::new()),
+            };
+            let reply = Packet { kind, call: packet.call, deadline: packet.deadline, payload };
+            // A closed mailbox means that the process is going down: nobody is left to be told.
+            let _ = rt.mesh_send(from, reply.seal()).await;
+        };
+        self.inner.rt.spawn(Class::Foreground, task).detach();
+    }
+
+    fn take_map(&self, from: CoreId, packet: Packet) {
+        let map = Map::decode(&packet.payload).expect("a core of this process sends only maps that it encoded");
+        self.inner.map.set(Rc::new(map));
+        let rt = self.inner.rt.clone();
+        let reply = Packet { kind: Kind::Reply, call: packet.call, deadline: packet.deadline, payload: Vec::new() };
+        let task = async move {
+            let _ = rt.mesh_send(from, reply.seal()).await;
+        };
+        self.inner.rt.spawn(Class::Foreground, task).detach();
+    }
+
+    fn finish(&self, id: u64, reply: Result<Vec<u8>, CallError>) {
+        if let Some(Call { caller: Some(caller), .. }) = self.leave(id) {
+            // Who no longer waits needs no answer.
+            let _ = caller.send(reply);
+        }
+    }
+
+    async fn sweep(&self) {
+        loop {
+            let changed = self.inner.sweep.notified();
+            let now = self.inner.rt.now();
+            let next = self.expire(now);
+            self.inner.sweep_at.set(next);
+            if next == Mono(u64::MAX) {
+                changed.await;
+            } else {
+                let pause = next.since(now).max(SWEEP_PAUSE_MIN);
+                select(changed, self.inner.rt.sleep(pause)).await;
+            }
+        }
+    }
+
+    /// Tells every caller whose deadline has passed; returns the earliest deadline that is left.
+    fn expire(&self, now: Mono) -> Mono {
+        let mut expired = Vec::new();
+        let mut next = Mono(u64::MAX);
+        for call in self.inner.calls.borrow_mut().by_id.values_mut().filter(|call| call.caller.is_some()) {
+            if call.deadline <= now {
+                expired.extend(call.caller.take());
+            } else {
+                next = next.min(call.deadline);
+            }
+        }
+        for caller in expired {
+            let _ = caller.send(Err(CallError::Deadline));
+        }
+        next
+    }
+
+    fn close_calls(&self) {
+        let callers: Vec<_> = {
+            let mut calls = self.inner.calls.borrow_mut();
+            calls.by_id.values_mut().filter_map(|call| call.caller.take()).collect()
+        };
+        for caller in callers {
+            let _ = caller.send(Err(CallError::Closed));
+        }
+    }
+}
+
+/// A call that was counted in. Dropping it counts it out, unless it was handed over to the peer's reply.
+struct Entry<'a, R: Runtime> {
+    mesh: &'a Mesh<R>,
+    id: u64,
+    handed_over: bool,
+}
+
+impl<R: Runtime> Entry<'_, R> {
+    fn hand_over(mut self) {
+        self.handed_over = true;
+    }
+}
+
+impl<R: Runtime> Drop for Entry<'_, R> {
+    fn drop(&mut self) {
+        if !self.handed_over {
+            self.mesh.leave(self.id);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Request = 1,
+    Map = 2,
+    Reply = 3,
+    NotServing = 4,
+}
+
+/// What goes through a mailbox: the payload, then a trailer. It never leaves the process, so it has no version.
+struct Packet {
+    kind: Kind,
+    call: u64,
+    deadline: Mono,
+    payload: Vec<u8>,
+}
+
+const TRAILER_BYTES: usize = 17;
+
+impl Packet {
+    fn seal(self) -> Vec<u8> {
+        let mut bytes = self.payload;
+        bytes.reserve_exact(TRAILER_BYTES);
+        bytes.extend_from_slice(&self.call.to_le_bytes());
+        bytes.extend_from_slice(&self.deadline.0.to_le_bytes());
+        bytes.push(self.kind as u8);
+        bytes
+    }
+
+    fn open(mut bytes: Vec<u8>) -> Packet {
+        let at = bytes.len().checked_sub(TRAILER_BYTES).expect("every packet has a trailer");
+        let number = |from: usize| u64::from_le_bytes(bytes[from..from + 8].try_into().expect("eight bytes"));
+        let (call, deadline) = (number(at), Mono(number(at + 8)));
+        let kind = match bytes[at + 16] {
+            1 => Kind::Request,
+            2 => Kind::Map,
+            3 => Kind::Reply,
+            4 => Kind::NotServing,
+            other => panic!("a packet of kind {other}, which no core of this process sends"),
+        };
+        bytes.truncate(at);
+        Packet { kind, call, deadline, payload: bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests;
