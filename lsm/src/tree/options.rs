@@ -1,0 +1,172 @@
+//! What a tree is told at its start, and what it tells about itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Levels of a tree: 0 takes the flushes, each further one is larger by `level_factor`.
+pub const LEVEL_COUNT: usize = 7;
+
+/// How the blocks of a level are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are: the cheapest read.
+    None,
+    /// LZ4: about half the bytes at about a microsecond a block.
+    Lz4,
+    /// Zstandard at level 3: the fewest bytes, for levels that are read seldom.
+    Zstd,
+}
+
+/// Where a tree lies and what it may use.
+#[derive(Clone, Debug)]
+pub struct TreeOptions {
+    /// The tree's own directory; created if it is not there.
+    pub dir: PathBuf,
+    /// Bytes of a memtable at which it is closed and flushed.
+    pub memtable_bytes: usize,
+    /// Memtables that wait for their flush; while so many wait and the open one is full, writers wait.
+    pub immutables_max: usize,
+    /// Target size of a data block as stored without compression, trailer included.
+    pub block_bytes: usize,
+    /// Target size of a partition: the filter and the index of a run of data blocks.
+    pub partition_bytes: usize,
+    /// Target size of an SSTable that a compaction writes.
+    pub table_bytes: u64,
+    /// Bytes of verified blocks and partitions in memory.
+    pub cache_bytes: usize,
+    /// SSTables that are open at once, each a file descriptor and about 40 bytes per MiB of data.
+    pub tables_open_max: usize,
+    /// Per level, how its blocks are stored.
+    pub compression: [Compression; LEVEL_COUNT],
+    /// SSTables in level 0 at which they are compacted into level 1.
+    pub level0_tables: usize,
+    /// SSTables in level 0 from which writers are slowed, ever more.
+    pub level0_tables_slow: usize,
+    /// SSTables in level 0 at which writers wait.
+    pub level0_tables_stop: usize,
+    /// Target bytes of level 1.
+    pub level1_bytes: u64,
+    /// Each level's target is that of the level above times this.
+    pub level_factor: u64,
+    /// Size of one write of a flush or compaction, and of one read of a compaction.
+    pub transfer_bytes: usize,
+    /// Most that a scan reads at once.
+    pub readahead_bytes: usize,
+    /// Size that the manifest reserves; when it is full, a new generation is written.
+    pub manifest_bytes: u64,
+    /// First pause after a failed flush or compaction that may be tried again; doubles up to 64 times this.
+    pub retry_pause: Duration,
+    /// A planted bug, for tests that show that the checkers find it.
+    #[doc(hidden)]
+    pub canary: Canary,
+}
+
+impl TreeOptions {
+    /// The defaults for a tree in `dir`: 64 MiB memtables, 4 KiB blocks, LZ4 from level 2 down, Zstandard at the bottom.
+    pub fn new(dir: impl Into<PathBuf>) -> TreeOptions {
+        use Compression::{Lz4, None, Zstd};
+        TreeOptions {
+            dir: dir.into(),
+            memtable_bytes: 64 << 20,
+            immutables_max: 2,
+            block_bytes: 4096,
+            partition_bytes: 16 << 10,
+            table_bytes: 64 << 20,
+            cache_bytes: 256 << 20,
+            tables_open_max: 1024,
+            compression: [None, None, Lz4, Lz4, Lz4, Lz4, Zstd],
+            level0_tables: 4,
+            level0_tables_slow: 12,
+            level0_tables_stop: 24,
+            level1_bytes: 256 << 20,
+            level_factor: 10,
+            transfer_bytes: 256 << 10,
+            readahead_bytes: 64 << 10,
+            manifest_bytes: 1 << 20,
+            retry_pause: Duration::from_millis(100),
+            canary: Canary::None,
+        }
+    }
+
+    /// Target bytes of `level`; level 0 is counted in SSTables, not bytes.
+    pub(crate) fn level_bytes(&self, level: usize) -> u64 {
+        assert!((1..LEVEL_COUNT).contains(&level));
+        let factor = self.level_factor.saturating_pow(level as u32 - 1);
+        self.level1_bytes.saturating_mul(factor)
+    }
+}
+
+/// Planted bugs. Each is a rule of RELIABILITY, section 4.2, that is broken on purpose.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canary {
+    /// No bug.
+    None,
+    /// SSTables are not synced before the manifest names them (L1).
+    SkipTableSync,
+    /// Nor is their directory (L1).
+    SkipDirSync,
+    /// The manifest acknowledges every third edit without writing it (L2).
+    LoseManifestEdit,
+    /// A compaction drops tombstones that still hide something below (L5).
+    DropTombstonesEarly,
+    /// A filter says no to keys that are there.
+    FilterFalseNegative,
+}
+
+/// A tree's figures at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreeStats {
+    /// Bytes of the open memtable.
+    pub memtable_bytes: usize,
+    /// Memtables that wait for their flush, and their bytes.
+    pub immutables: usize,
+    /// Bytes of those.
+    pub immutable_bytes: usize,
+    /// Per level, its SSTables.
+    pub level_tables: [usize; LEVEL_COUNT],
+    /// Per level, their bytes.
+    pub level_bytes: [u64; LEVEL_COUNT],
+    /// SSTables that no version names any more but a view still reads.
+    pub tables_pinned: usize,
+    /// Ranges that are dropped but not yet gone from every SSTable.
+    pub dropped_ranges: usize,
+    /// Views and scans that are alive.
+    pub views: usize,
+    /// Highest sequence number given to a write.
+    pub sequence: u64,
+    /// Bytes in the block cache.
+    pub cache_bytes: usize,
+    /// Blocks found in the cache.
+    pub cache_hits: u64,
+    /// Blocks read from the device for lack of them.
+    pub cache_misses: u64,
+    /// Device reads by gets and scans.
+    pub reads: u64,
+    /// Lookups in an SSTable that a filter answered with no.
+    pub filter_negatives: u64,
+    /// Lookups in an SSTable that a filter let pass in vain.
+    pub filter_false_positives: u64,
+    /// Flushes that are durable.
+    pub flushes: u64,
+    /// Bytes that they wrote.
+    pub flush_bytes: u64,
+    /// Compactions that are durable.
+    pub compactions: u64,
+    /// SSTables that were moved a level down without being read.
+    pub tables_moved: u64,
+    /// Bytes that compactions read.
+    pub compaction_read_bytes: u64,
+    /// Bytes that compactions wrote.
+    pub compaction_write_bytes: u64,
+    /// Bytes above the levels' targets: what compaction owes.
+    pub compaction_debt_bytes: u64,
+    /// Size of the manifest's live part, in bytes.
+    pub manifest_bytes: u64,
+    /// The last flush or compaction found the disk full; it is tried again.
+    pub full: bool,
+    /// Flushes and compactions that failed and were tried again.
+    pub retries: u64,
+    /// Why the tree takes no more writes, if so.
+    pub poisoned: Option<String>,
+}
