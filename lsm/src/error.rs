@@ -37,6 +37,26 @@ pub enum Error {
         /// The failure.
         why: Rc<str>,
     },
+    /// The file was written by a version of the format that this program does not know.
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// The version found there.
+        found: u32,
+        /// The newest version known here.
+        known: u32,
+    },
+    /// No room in the buffers at this moment. Nothing was accepted: wait for `ready` and call again.
+    Busy,
+    /// More bytes in one piece than its bound allows. Nothing was accepted.
+    TooLarge {
+        /// Bytes given.
+        size: usize,
+        /// Bytes allowed.
+        size_max: usize,
+    },
+    /// Closed by its owner; nothing more is accepted.
+    Closed,
 }
 
 impl Error {
@@ -76,6 +96,16 @@ impl fmt::Display for Error {
             Error::Poisoned { why } => {
                 write!(f, "stopped after a failed write ({why}); restart from the disk")
             }
+            Error::Version { path, found, known } => write!(
+                f,
+                "{} has format version {found}, this program knows up to {known}; start a newer torc",
+                path.display()
+            ),
+            Error::Busy => f.write_str("the buffers are full at this moment; wait and try again"),
+            Error::TooLarge { size, size_max } => {
+                write!(f, "{size} bytes in one piece, at most {size_max} are allowed")
+            }
+            Error::Closed => f.write_str("closed"),
         }
     }
 }

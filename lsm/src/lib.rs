@@ -1,8 +1,28 @@
-//! One shard's bytes on disk.
+//! One shard's bytes on disk. Bytes in, bytes out: this crate has never heard of an item, a table or a vnode.
+//!
+//! Modules in reading order:
+//!
+//! - [`Error`]: what can go wrong, named with file and offset.
+//! - [`log`]: the append-only stream of checksummed records that makes a write durable.
+//! - [`tree`]: the LSM tree that the records' effects are applied to: memtable, tables, manifest, cache.
+//!
+//! The life of one durable write, as this crate sees it:
+//!
+//! 1. The shard calls [`log::Log::append`] with a record: it is copied into the open batch and has a
+//!    [`log::Position`].
+//! 2. A writer closes the batch when the device has a slot free, and sends it as one aligned O_DSYNC write.
+//! 3. When this write and all before it are done, [`log::Log::durable`] returns: the record survives a power cut.
+//! 4. The shard applies the record's effects with [`Tree::apply`], to the memtable, and answers its client.
+//! 5. Later the memtable is flushed to a table file, the manifest says so durably, and the shard calls
+//!    [`log::Log::release`]: segments that nobody needs any more are recycled.
+//! 6. After a crash the log replays what it holds; the tree knows what it has already, and the shard skips that.
+
 #![forbid(unsafe_code)]
 
-mod batch;
 mod error;
+pub mod log;
+
+mod batch;
 mod scan;
 pub mod tree;
 mod view;
