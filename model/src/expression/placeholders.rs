@@ -1,0 +1,103 @@
+//! `ExpressionAttributeNames` and `ExpressionAttributeValues`: what `#name` and `:name` stand for, and which were used.
+
+use crate::error::ApiError;
+use std::collections::BTreeMap;
+
+/// The names and values of one request; all its expressions share them.
+#[derive(Clone, Debug, Default)]
+pub struct Placeholders<'a> {
+    names: BTreeMap<&'a str, Entry<&'a str>>,
+    values: BTreeMap<&'a str, Entry<&'a [u8]>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry<T> {
+    stands_for: T,
+    used: bool,
+}
+
+impl<'a> Placeholders<'a> {
+    /// No names, no values.
+    pub fn new() -> Placeholders<'a> {
+        Placeholders::default()
+    }
+
+    /// `ExpressionAttributeNames`: `#name` and the attribute's name. Call it only if the request has the parameter.
+    ///
+    /// Errors: no names at all, or a key that is not `#` and a word.
+    pub fn set_names(&mut self, names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<(), ApiError> {
+        self.names = collect(names, '#', "ExpressionAttributeNames")?;
+        Ok(())
+    }
+
+    /// `ExpressionAttributeValues`: `:name` and the encoded value (tag and payload). Call it only if the request has it.
+    ///
+    /// Errors: no values at all, or a key that is not `:` and a word.
+    pub fn set_values(
+        &mut self,
+        values: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<(), ApiError> {
+        self.values = collect(values, ':', "ExpressionAttributeValues")?;
+        Ok(())
+    }
+
+    /// To be called when all of a request's expressions are parsed: each name and value must have been used.
+    pub fn check_all_used(&self) -> Result<(), ApiError> {
+        refuse_unused("ExpressionAttributeNames", unused(&self.names))?;
+        refuse_unused("ExpressionAttributeValues", unused(&self.values))
+    }
+
+    /// The attribute's name behind `#name`.
+    pub(super) fn name(&mut self, alias: &str) -> Option<&'a str> {
+        let entry = self.names.get_mut(alias)?;
+        entry.used = true;
+        Some(entry.stands_for)
+    }
+
+    /// The encoded value behind `:name`.
+    pub(super) fn value(&mut self, alias: &str) -> Option<&'a [u8]> {
+        let entry = self.values.get_mut(alias)?;
+        entry.used = true;
+        Some(entry.stands_for)
+    }
+}
+
+fn collect<'a, T>(
+    pairs: impl IntoIterator<Item = (&'a str, T)>,
+    sign: char,
+    parameter: &str,
+) -> Result<BTreeMap<&'a str, Entry<T>>, ApiError> {
+    let mut entries = BTreeMap::new();
+    for (key, stands_for) in pairs {
+        if !is_placeholder(key, sign) {
+            let message = format!("{parameter} contains invalid key: Syntax error; key: \"{key}\"");
+            return Err(ApiError::validation(message));
+        }
+        entries.insert(key, Entry { stands_for, used: false });
+    }
+    if entries.is_empty() {
+        return Err(ApiError::validation(format!("{parameter} must not be empty")));
+    }
+    Ok(entries)
+}
+
+fn is_placeholder(key: &str, sign: char) -> bool {
+    let word = key.strip_prefix(sign).unwrap_or_default();
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn unused<T>(entries: &BTreeMap<&str, Entry<T>>) -> String {
+    let keys = entries.iter().filter(|(_, entry)| !entry.used).map(|(key, _)| *key);
+    keys.collect::<Vec<_>>().join(", ")
+}
+
+fn refuse_unused(parameter: &str, keys: String) -> Result<(), ApiError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let message = format!("Value provided in {parameter} unused in expressions: keys: {{{keys}}}");
+    Err(ApiError::validation(message))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+use super::*;
+
+#[test]
+fn each_must_be_used() {
+    let mut placeholders = Placeholders::new();
+    placeholders.set_names([("#a", "x"), ("#b", "y"), ("#c", "z")]).unwrap();
+    placeholders.set_values([(":v", &b"value"[..]), (":w", &b"other"[..])]).unwrap();
+    assert_eq!(placeholders.name("#b"), Some("y"));
+    assert_eq!(placeholders.name("#d"), None);
+    let refused = placeholders.check_all_used().unwrap_err().message;
+    assert_eq!(refused, "Value provided in ExpressionAttributeNames unused in expressions: keys: {#a, #c}");
+
+    assert!(placeholders.name("#a").is_some() && placeholders.name("#c").is_some());
+    let refused = placeholders.check_all_used().unwrap_err().message;
+    assert_eq!(refused, "Value provided in ExpressionAttributeValues unused in expressions: keys: {:v, :w}");
+
+    assert_eq!(placeholders.value(":v"), Some(&b"value"[..]));
+    assert!(placeholders.value(":w").is_some());
+    assert_eq!(placeholders.value(":x"), None);
+    placeholders.check_all_used().unwrap();
+    Placeholders::new().check_all_used().unwrap();
+}
+
+#[test]
+fn keys_have_a_syntax() {
+    for key in ["", "#", "a", ":a", "#a-b", "#a b", "##a", "#é", "#a.b"] {
+        let refused = Placeholders::new().set_names([(key, "x")]).unwrap_err().message;
+        let expected = format!("ExpressionAttributeNames contains invalid key: Syntax error; key: \"{key}\"");
+        assert_eq!(refused, expected);
+    }
+    for key in ["", ":", "a", "#a", ":a-b"] {
+        let refused = Placeholders::new().set_values([(key, &b""[..])]).unwrap_err().message;
+        let expected =
+            format!("ExpressionAttributeValues contains invalid key: Syntax error; key: \"{key}\"");
+        assert_eq!(refused, expected);
+    }
+    Placeholders::new().set_names([("#1_A", "x"), ("#_", "y")]).unwrap();
+}
+
+#[test]
+fn an_empty_parameter_is_refused() {
+    let refused = Placeholders::new().set_names([]).unwrap_err().message;
+    assert_eq!(refused, "ExpressionAttributeNames must not be empty");
+    let refused = Placeholders::new().set_values([]).unwrap_err().message;
+    assert_eq!(refused, "ExpressionAttributeValues must not be empty");
+}
