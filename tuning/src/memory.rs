@@ -1,0 +1,53 @@
+//! The bytes this process may use.
+
+use std::path::PathBuf;
+
+/// What was found; see [`read`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes of the whole machine.
+    pub total_bytes: u64,
+    /// The cgroup's limit in bytes, if it has one.
+    pub limit_bytes: Option<u64>,
+}
+
+impl Memory {
+    /// Bytes that this process may use: the smaller of the machine's and the cgroup's.
+    pub fn usable_bytes(&self) -> u64 {
+        self.limit_bytes.map_or(self.total_bytes, |limit| limit.min(self.total_bytes))
+    }
+}
+
+/// Reads the machine's memory and the cgroup's limit. A machine that does not say is taken to have 1 GiB.
+pub fn read() -> Memory {
+    const TOTAL_BYTES_UNKNOWN: u64 = 1 << 30;
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let limit = std::fs::read_to_string(cgroup_file("memory.max")).ok();
+    Memory {
+        total_bytes: parse_kib(&meminfo, "MemTotal:").unwrap_or(TOTAL_BYTES_UNKNOWN),
+        limit_bytes: limit.and_then(|text| text.trim().parse().ok()),
+    }
+}
+
+/// Bytes of process `pid` that are in memory now (`VmRSS`), or of this process for `None`.
+pub fn resident_bytes(pid: Option<u32>) -> Option<u64> {
+    let pid = pid.map_or("self".to_string(), |pid| pid.to_string());
+    parse_kib(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmRSS:")
+}
+
+/// A file of this process's cgroup (version 2). The path may not exist.
+pub(crate) fn cgroup_file(name: &str) -> PathBuf {
+    let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    PathBuf::from("/sys/fs/cgroup").join(group.trim_start_matches('/')).join(name)
+}
+
+/// The value of a "Name:   123 kB" line, in bytes.
+fn parse_kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests;
