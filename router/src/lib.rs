@@ -1,1 +1,3 @@
 //! router
+#![forbid(unsafe_code)]
+pub mod json;
