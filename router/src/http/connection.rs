@@ -1,0 +1,276 @@
+//! The conversation on one socket.
+//!
+//! ```text
+//! idle --first byte--> head --admitted--> body --complete--> answering --written--> idle
+//!   60 s                10 s           10 s + size/rate      the operation's own deadline
+//! ```
+//!
+//! A deadline that passes while idle ends the connection without a word; later it is answered with 408. A refused
+//! request is answered, and what the client still sends is read for a moment and dropped, because closing at once
+//! would reset the connection and lose the answer.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use runtime::sync::{Either, select};
+use runtime::{Mono, Runtime, Stream};
+
+use super::head::{Framing, Reject};
+use super::intake::{BUFFER_BYTES, Intake, Step};
+use super::response::{Meta, Response};
+use super::server::{Place, Server};
+use crate::Router;
+use crate::site;
+
+/// Bytes that are read and dropped after a refusal.
+const LINGER_BYTES_MAX: usize = 32 << 20;
+/// Time for that.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+const TIMEOUT: Reject = Reject { status: 408, why: "The request did not arrive in time." };
+const OVERLOAD: Reject = Reject { status: 503, why: "Too many bytes of requests are under way; try again." };
+
+/// One connection.
+pub(crate) struct Connection<R: Runtime> {
+    router: Rc<Router<R>>,
+    stream: R::Stream,
+    place: Rc<Place>,
+    intake: Intake,
+    response: Response,
+    /// Taken from the budget for the intake's buffer.
+    reserved: usize,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Head,
+    Body,
+}
+
+/// Why a conversation ends.
+enum End {
+    /// Nothing more to say.
+    Silent,
+    /// Say this first.
+    Refused(Reject),
+}
+
+impl<R: Runtime> Connection<R> {
+    pub(crate) fn new(router: Rc<Router<R>>, stream: R::Stream, place: Rc<Place>) -> Connection<R> {
+        let intake = Intake::new(router.server.options.limits);
+        Connection { router, stream, place, intake, response: Response::default(), reserved: 0, phase: Phase::Idle }
+    }
+
+    /// Talks until the end.
+    pub(crate) async fn run(mut self) {
+        self.set_deadline(self.options().idle_timeout);
+        let end = loop {
+            match self.turn().await {
+                Ok(()) => (),
+                Err(end) => break end,
+            }
+        };
+        if let End::Refused(reject) = end {
+            self.refuse(reject).await;
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), End> {
+        match self.intake.step() {
+            Step::More(size) => self.read(size).await,
+            Step::Head => self.admit().await,
+            Step::Ready => self.answer().await,
+            Step::Reject(reject) => Err(End::Refused(reject)),
+        }
+    }
+
+    /// Reads once, if there is memory for it, before the deadline.
+    async fn read(&mut self, size: usize) -> Result<(), End> {
+        self.reserve(size)?;
+        let taken = self.read_some(size).await?;
+        if taken == 0 {
+            return Err(End::Silent);
+        }
+        self.intake.fill(taken);
+        self.begin_head();
+        Ok(())
+    }
+
+    async fn read_some(&mut self, size: usize) -> Result<usize, End> {
+        let idle = self.phase == Phase::Idle && self.intake.is_idle();
+        let (router, place) = (&self.router, &self.place);
+        let mut read = pin!(self.stream.read(self.intake.room(size)));
+        loop {
+            let woken = place.woken();
+            let over = place.deadline.get().is_some_and(|deadline| deadline <= router.rt.now());
+            if idle && (over || router.server.is_stopping()) {
+                return Err(End::Silent);
+            }
+            if over {
+                return Err(End::Refused(TIMEOUT));
+            }
+            if let Either::First(outcome) = select(read.as_mut(), woken).await {
+                return outcome.map_err(|_| End::Silent);
+            }
+        }
+    }
+
+    /// The first bytes of a request start its clock.
+    fn begin_head(&mut self) {
+        if self.phase == Phase::Idle && !self.intake.is_idle() {
+            self.phase = Phase::Head;
+            self.set_deadline(self.options().head_timeout);
+        }
+    }
+
+    /// Takes memory for a buffer of `size` bytes before there is one.
+    fn reserve(&mut self, size: usize) -> Result<(), End> {
+        let more = size.saturating_sub(BUFFER_BYTES + self.reserved);
+        if !self.server().budget.reserve(more) {
+            return Err(End::Refused(OVERLOAD));
+        }
+        self.reserved += more;
+        Ok(())
+    }
+
+    /// Gives back what the buffer no longer takes.
+    fn release(&mut self) {
+        let needed = self.intake.buffer_bytes().saturating_sub(BUFFER_BYTES);
+        let less = self.reserved.saturating_sub(needed);
+        self.server().budget.release(less);
+        self.reserved -= less;
+    }
+
+    /// A head is complete: memory and time for the body, and the word that a client may wait for.
+    async fn admit(&mut self) -> Result<(), End> {
+        let head = self.intake.head();
+        let (expects_continue, framing) = (head.expects_continue, head.framing);
+        let size = match framing {
+            Framing::Size(size) => size,
+            Framing::Chunked => self.options().limits.body_bytes_max,
+        };
+        if let Framing::Size(size) = framing {
+            self.reserve(self.intake.filled_bytes().max(BUFFER_BYTES) + size)?;
+        }
+        self.phase = Phase::Body;
+        let seconds = size / self.options().body_rate_min.max(1);
+        self.set_deadline(self.options().head_timeout + Duration::from_secs(seconds as u64));
+        if expects_continue {
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self) -> Result<(), End> {
+        self.place.deadline.set(None);
+        let request = self.intake.request();
+        let keep_alive = request.keep_alive() && !self.router.server.is_stopping();
+        let reply = site::answer(&self.router, &request, self.response.begin()).await;
+        let keep_alive = keep_alive && !self.router.server.is_stopping();
+        let meta = Meta {
+            status: reply.status,
+            content: reply.content,
+            id: &self.router.request_id(),
+            date: &self.router.date(),
+            keep_alive,
+            without_body: reply.without_body,
+            more: &reply.more,
+        };
+        self.response.finish(&meta);
+        self.flush().await?;
+        if !keep_alive {
+            return Err(End::Silent);
+        }
+        self.intake.next();
+        self.release();
+        self.phase = Phase::Idle;
+        self.set_deadline(self.options().idle_timeout);
+        self.begin_head();
+        Ok(())
+    }
+
+    /// Answers what is no request and reads on for a moment.
+    async fn refuse(&mut self, reject: Reject) {
+        let content = site::refusal(reject, self.response.begin());
+        let meta = Meta {
+            status: reject.status,
+            content,
+            id: &self.router.request_id(),
+            date: &self.router.date(),
+            keep_alive: false,
+            without_body: false,
+            more: b"",
+        };
+        self.response.finish(&meta);
+        if self.flush().await.is_ok() {
+            self.linger().await;
+        }
+    }
+
+    /// Writes the finished response.
+    async fn flush(&mut self) -> Result<(), End> {
+        let response = std::mem::take(&mut self.response);
+        let outcome = self.send(response.bytes()).await;
+        self.response = response;
+        outcome
+    }
+
+    /// Writes, as long as the client takes it.
+    async fn send(&self, bytes: &[u8]) -> Result<(), End> {
+        let before = self.place.deadline.get();
+        self.set_deadline(self.options().idle_timeout);
+        let mut write = pin!(self.stream.write_all(bytes));
+        let outcome = loop {
+            if let Either::First(outcome) = select(write.as_mut(), self.place.woken()).await {
+                break outcome.map_err(|_| End::Silent);
+            }
+            if self.is_over() {
+                break Err(End::Silent);
+            }
+        };
+        self.place.deadline.set(before);
+        outcome
+    }
+
+    async fn linger(&mut self) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut sink = [0; 4096];
+        let mut left = LINGER_BYTES_MAX;
+        let drain = async {
+            while let Ok(size) = self.stream.read(&mut sink).await {
+                if size == 0 || size >= left {
+                    return;
+                }
+                left -= size;
+            }
+        };
+        select(drain, self.router.rt.sleep(LINGER_TIMEOUT)).await;
+    }
+
+    fn is_over(&self) -> bool {
+        self.place.deadline.get().is_some_and(|deadline: Mono| deadline <= self.router.rt.now())
+    }
+
+    fn set_deadline(&self, after: Duration) {
+        self.place.deadline.set(Some(self.router.rt.now().after(after)));
+    }
+
+    fn options(&self) -> &super::server::ServerOptions {
+        &self.router.server.options
+    }
+
+    fn server(&self) -> &Server {
+        &self.router.server
+    }
+}
+
+impl<R: Runtime> Drop for Connection<R> {
+    fn drop(&mut self) {
+        self.server().budget.release(self.reserved);
+    }
+}

@@ -1,0 +1,102 @@
+//! What is asked by URL: the API is `POST /`; beside it there is a health text, CORS, and nothing else.
+
+use runtime::Runtime;
+
+use crate::Router;
+use crate::http::head::{Method, Reject};
+use crate::http::intake::Request;
+use crate::http::response::Content;
+use crate::json::writer;
+use model::error::Code;
+
+/// Bytes of a Host header that the health text repeats.
+const HOST_BYTES_MAX: usize = 255;
+
+/// What DynamoDB says where there is nothing.
+const NOTHING_HERE: &[u8] = b"<UnknownOperationException/>\n";
+
+/// How a response's head differs from the next one's.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) content: Content,
+    pub(crate) without_body: bool,
+    pub(crate) more: Vec<u8>,
+}
+
+/// Answers one request; the body is appended to `out`.
+pub(crate) async fn answer<R: Runtime>(router: &Router<R>, request: &Request<'_>, out: &mut Vec<u8>) -> Reply {
+    let (status, content) = match (request.method(), request.path()) {
+        (Method::Options, _) if request.has_origin() => (200, Content::Empty),
+        (Method::Post, b"/") if takes_json(request) => (router.answer(request, out).await, Content::Json),
+        (Method::Get | Method::Head, b"/") => {
+            health(request, out);
+            (200, Content::Text)
+        }
+        _ => {
+            out.extend_from_slice(NOTHING_HERE);
+            (404, Content::Text)
+        }
+    };
+    Reply { status, content, without_body: request.method() == Method::Head, more: cors(request) }
+}
+
+/// What is said to a request that was refused before it was whole.
+pub(crate) fn refusal(reject: Reject, out: &mut Vec<u8>) -> Content {
+    let code = match reject.status {
+        413 => Code::RequestEntityTooLarge,
+        503 => Code::ServiceUnavailable,
+        _ => {
+            out.extend_from_slice(reject.why.as_bytes());
+            out.push(b'\n');
+            return Content::Text;
+        }
+    };
+    out.extend_from_slice(b"{\"__type\":\"");
+    out.extend_from_slice(code.prefix().as_bytes());
+    out.extend_from_slice(code.name().as_bytes());
+    out.extend_from_slice(b"\",\"message\":");
+    writer::string(out, reject.why);
+    out.push(b'}');
+    Content::Json
+}
+
+/// DynamoDB answers calls in no other notation; a client that does not say gets the benefit of the doubt.
+fn takes_json(request: &Request<'_>) -> bool {
+    let Some(given) = request.content_type() else { return true };
+    let kind = given.split(';').next().unwrap_or(given).trim();
+    kind.eq_ignore_ascii_case("application/x-amz-json-1.0") || kind.eq_ignore_ascii_case("application/json")
+}
+
+fn health(request: &Request<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"healthy: ");
+    let host = request.host().unwrap_or("");
+    let plain = host.len() <= HOST_BYTES_MAX && host.bytes().all(|byte| byte.is_ascii_graphic());
+    out.extend_from_slice(if plain { host.as_bytes() } else { b"" });
+    out.push(b' ');
+}
+
+/// Lines that let a browser's page from anywhere call.
+fn cors(request: &Request<'_>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    if !request.has_origin() {
+        return lines;
+    }
+    lines.extend_from_slice(b"Access-Control-Allow-Origin: *\r\n");
+    lines.extend_from_slice(b"Access-Control-Expose-Headers: x-amzn-RequestId, x-amz-crc32, Date\r\n");
+    if request.method() != Method::Options {
+        return lines;
+    }
+    // A parsed header value holds no line end, so echoing it adds no line.
+    for (name, value) in
+        [("Access-Control-Allow-Methods", request.cors_method()), ("Access-Control-Allow-Headers", request.cors_headers())]
+    {
+        if let Some(value) = value {
+            for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                lines.extend_from_slice(part);
+            }
+        }
+    }
+    lines.extend_from_slice(b"Access-Control-Max-Age: 172800\r\n");
+    lines
+}
