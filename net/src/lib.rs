@@ -17,6 +17,9 @@
 //! docs/WIRE.md describes the bytes.
 #![forbid(unsafe_code)]
 
+mod calls;
+pub mod frame;
 pub mod map;
 pub mod mesh;
 pub mod message;
+pub mod session;

@@ -17,20 +17,17 @@
 //! mailboxes cannot lock each other.
 //! Leaves to others: what the bytes mean (`message`), retries (the router), other processes (`session`).
 
+pub use crate::calls::CallError;
+use crate::calls::Calls;
 use crate::map::MapCell;
 use model::map::Map;
 use model::ring::ShardId;
-use runtime::sync::{Either, Notify, Sender, join_all, oneshot, select};
+use runtime::sync::{Either, Notify, join_all, select};
 use runtime::{Class, CoreId, Mono, Runtime, Task};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::Duration;
-
-/// The sweeper sleeps at least this long between two looks, so that a call may outlive its deadline by as much.
-const SWEEP_PAUSE_MIN: Duration = Duration::from_millis(2);
 
 /// The bounds of a mesh.
 #[derive(Clone, Copy, Debug)]
@@ -48,39 +45,6 @@ impl Default for MeshOptions {
 /// Answers one request: the shard, seen from the mesh. It may be dropped at any await when its deadline passes.
 pub type Handler = Rc<dyn Fn(Vec<u8>) -> Pin<Box<dyn Future<Output = Vec<u8>>>>>;
 
-/// Why a call has no reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallError {
-    /// Too many calls to that peer are under way. Nothing was done.
-    Busy,
-    /// That core has no handler, or does not exist. Nothing was done.
-    NotServing,
-    /// The deadline passed. Whether it was done, nobody knows.
-    Deadline,
-    /// The mesh is closing. Whether it was done, nobody knows.
-    Closed,
-}
-
-impl CallError {
-    /// Whether it is certain that the request had no effect.
-    pub fn had_no_effect(self) -> bool {
-        matches!(self, CallError::Busy | CallError::NotServing)
-    }
-}
-
-impl std::fmt::Display for CallError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            CallError::Busy => "too many calls to that core are under way",
-            CallError::NotServing => "that core serves no requests",
-            CallError::Deadline => "the deadline passed before the reply came",
-            CallError::Closed => "the mesh is closing",
-        })
-    }
-}
-
-impl std::error::Error for CallError {}
-
 /// One core's end of the mesh. Cheap to clone; all clones are the same.
 pub struct Mesh<R: Runtime> {
     inner: Rc<Inner<R>>,
@@ -94,49 +58,19 @@ impl<R: Runtime> Clone for Mesh<R> {
 
 struct Inner<R: Runtime> {
     rt: R,
-    options: MeshOptions,
     map: MapCell,
     handler: RefCell<Option<Handler>>,
-    calls: RefCell<Calls>,
-    /// When the sweeper looks again by itself.
-    sweep_at: Cell<Mono>,
-    sweep: Notify,
+    calls: Calls,
     stopped: Cell<bool>,
     stop: Notify,
-}
-
-/// The calls that are under way.
-struct Calls {
-    next_id: u64,
-    by_id: BTreeMap<u64, Call>,
-    /// By peer, this core included.
-    in_flight: Vec<usize>,
-}
-
-struct Call {
-    to: CoreId,
-    deadline: Mono,
-    /// Gone once the caller has been told that the deadline passed.
-    caller: Option<Sender<Result<Vec<u8>, CallError>>>,
 }
 
 impl<R: Runtime> Mesh<R> {
     /// This core's end, with its map cell.
     pub fn new(rt: R, map: MapCell, options: MeshOptions) -> Mesh<R> {
-        assert!(options.in_flight_max >= 1);
-        let calls = Calls { next_id: 1, by_id: BTreeMap::new(), in_flight: vec![0; rt.core_count()] };
-        let inner = Inner {
-            rt,
-            options,
-            map,
-            handler: RefCell::new(None),
-            calls: RefCell::new(calls),
-            sweep_at: Cell::new(Mono(u64::MAX)),
-            sweep: Notify::new(),
-            stopped: Cell::new(false),
-            stop: Notify::new(),
-        };
-        Mesh { inner: Rc::new(inner) }
+        let calls = Calls::new(rt.core_count(), options.in_flight_max);
+        let (handler, stopped, stop) = (RefCell::new(None), Cell::new(false), Notify::new());
+        Mesh { inner: Rc::new(Inner { rt, map, handler, calls, stopped, stop }) }
     }
 
     /// The map cell of this core.
@@ -169,7 +103,8 @@ impl<R: Runtime> Mesh<R> {
         let bytes = map.encode();
         self.inner.map.set(map);
         let here = self.inner.rt.core();
-        let peers = (0..self.inner.rt.core_count()).map(|core| CoreId(u16::try_from(core).expect("cores fit u16")));
+        let peers =
+            (0..self.inner.rt.core_count()).map(|core| CoreId(u16::try_from(core).expect("cores fit u16")));
         let calls = peers
             .filter(|peer| *peer != here)
             .map(|peer| self.call_there(peer, deadline, Kind::Map, bytes.clone()));
@@ -181,23 +116,22 @@ impl<R: Runtime> Mesh<R> {
     pub async fn run(&self) {
         let stop = self.inner.stop.notified();
         if !self.inner.stopped.get() {
-            select(stop, select(self.receive(), self.sweep())).await;
+            select(stop, select(self.receive(), self.inner.calls.sweep(&self.inner.rt))).await;
         }
         self.inner.stopped.set(true);
-        self.close_calls();
+        self.inner.calls.close();
     }
 
     /// Ends [`Mesh::run`]; calls that are under way end with `Closed`, and so does every later one.
     pub fn stop(&self) {
         self.inner.stopped.set(true);
         self.inner.stop.notify_all();
-        self.close_calls();
+        self.inner.calls.close();
     }
 
     async fn call_here(&self, deadline: Mono, request: Vec<u8>) -> Result<Vec<u8>, CallError> {
         let Some(handler) = self.inner.handler.borrow().clone() else { return Err(CallError::NotServing) };
-        let (sender, receiver) = oneshot();
-        let entry = self.enter(self.inner.rt.core(), deadline, sender)?;
+        let (entry, receiver) = self.inner.calls.enter(usize::from(self.inner.rt.core().0), deadline)?;
         let outcome = select(handler(request), receiver).await;
         drop(entry);
         match outcome {
@@ -217,8 +151,7 @@ impl<R: Runtime> Mesh<R> {
         if usize::from(to.0) >= self.inner.rt.core_count() {
             return Err(CallError::NotServing);
         }
-        let (sender, mut receiver) = oneshot();
-        let entry = self.enter(to, deadline, sender)?;
+        let (entry, mut receiver) = self.inner.calls.enter(usize::from(to.0), deadline)?;
         let packet = Packet { kind, call: entry.id, deadline, payload }.seal();
         let reply = match select(self.inner.rt.mesh_send(to, packet), &mut receiver).await {
             Either::First(Ok(())) => {
@@ -229,44 +162,6 @@ impl<R: Runtime> Mesh<R> {
             Either::Second(early) => early,
         };
         reply.unwrap_or(Err(CallError::Closed))
-    }
-
-    /// Counts a call in, or refuses it.
-    fn enter(
-        &self,
-        to: CoreId,
-        deadline: Mono,
-        caller: Sender<Result<Vec<u8>, CallError>>,
-    ) -> Result<Entry<'_, R>, CallError> {
-        if self.inner.stopped.get() {
-            return Err(CallError::Closed);
-        }
-        let id = {
-            let mut calls = self.inner.calls.borrow_mut();
-            if calls.in_flight[usize::from(to.0)] >= self.inner.options.in_flight_max {
-                return Err(CallError::Busy);
-            }
-            calls.in_flight[usize::from(to.0)] += 1;
-            let id = calls.next_id;
-            calls.next_id += 1;
-            calls.by_id.insert(id, Call { to, deadline, caller: Some(caller) });
-            id
-        };
-        if deadline < self.inner.sweep_at.get() {
-            self.inner.sweep_at.set(deadline);
-            self.inner.sweep.notify_all();
-        }
-        Ok(Entry { mesh: self, id, handed_over: false })
-    }
-
-    /// Counts a call out.
-    fn leave(&self, id: u64) -> Option<Call> {
-        let mut calls = self.inner.calls.borrow_mut();
-        let call = calls.by_id.remove(&id)?;
-        let in_flight = &mut calls.in_flight[usize::from(call.to.0)];
-        assert!(*in_flight > 0, "every call under way is counted");
-        *in_flight -= 1;
-        Some(call)
     }
 
     async fn receive(&self) {
@@ -303,84 +198,21 @@ impl<R: Runtime> Mesh<R> {
     }
 
     fn take_map(&self, from: CoreId, packet: Packet) {
-        let map = Map::decode(&packet.payload).expect("a core of this process sends only maps that it encoded");
+        let map =
+            Map::decode(&packet.payload).expect("a core of this process sends only maps that it encoded");
         self.inner.map.set(Rc::new(map));
         let rt = self.inner.rt.clone();
-        let reply = Packet { kind: Kind::Reply, call: packet.call, deadline: packet.deadline, payload: Vec::new() };
+        let reply =
+            Packet { kind: Kind::Reply, call: packet.call, deadline: packet.deadline, payload: Vec::new() };
         let task = async move {
             let _ = rt.mesh_send(from, reply.seal()).await;
         };
         self.inner.rt.spawn(Class::Foreground, task).detach();
     }
 
-    fn finish(&self, id: u64, reply: Result<Vec<u8>, CallError>) {
-        if let Some(Call { caller: Some(caller), .. }) = self.leave(id) {
-            // Who no longer waits needs no answer.
-            let _ = caller.send(reply);
-        }
-    }
-
-    async fn sweep(&self) {
-        loop {
-            let changed = self.inner.sweep.notified();
-            let now = self.inner.rt.now();
-            let next = self.expire(now);
-            self.inner.sweep_at.set(next);
-            if next == Mono(u64::MAX) {
-                changed.await;
-            } else {
-                let pause = next.since(now).max(SWEEP_PAUSE_MIN);
-                select(changed, self.inner.rt.sleep(pause)).await;
-            }
-        }
-    }
-
-    /// Tells every caller whose deadline has passed; returns the earliest deadline that is left.
-    fn expire(&self, now: Mono) -> Mono {
-        let mut expired = Vec::new();
-        let mut next = Mono(u64::MAX);
-        for call in self.inner.calls.borrow_mut().by_id.values_mut().filter(|call| call.caller.is_some()) {
-            if call.deadline <= now {
-                expired.extend(call.caller.take());
-            } else {
-                next = next.min(call.deadline);
-            }
-        }
-        for caller in expired {
-            let _ = caller.send(Err(CallError::Deadline));
-        }
-        next
-    }
-
-    fn close_calls(&self) {
-        let callers: Vec<_> = {
-            let mut calls = self.inner.calls.borrow_mut();
-            calls.by_id.values_mut().filter_map(|call| call.caller.take()).collect()
-        };
-        for caller in callers {
-            let _ = caller.send(Err(CallError::Closed));
-        }
-    }
-}
-
-/// A call that was counted in. Dropping it counts it out, unless it was handed over to the peer's reply.
-struct Entry<'a, R: Runtime> {
-    mesh: &'a Mesh<R>,
-    id: u64,
-    handed_over: bool,
-}
-
-impl<R: Runtime> Entry<'_, R> {
-    fn hand_over(mut self) {
-        self.handed_over = true;
-    }
-}
-
-impl<R: Runtime> Drop for Entry<'_, R> {
-    fn drop(&mut self) {
-        if !self.handed_over {
-            self.mesh.leave(self.id);
-        }
+    /// A reply to a call that was closed meanwhile finds nobody, which is fine.
+    fn finish(&self, call: u64, outcome: Result<Vec<u8>, CallError>) {
+        self.inner.calls.finish(call, outcome);
     }
 }
 

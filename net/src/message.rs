@@ -231,14 +231,34 @@ pub enum Catalog {
 pub struct TableChange {
     /// The table's name.
     pub name: String,
-    /// A new billing mode, by DynamoDB's name: `PROVISIONED` or `PAY_PER_REQUEST`.
-    pub billing_mode: Option<String>,
+    /// A new billing mode.
+    pub billing_mode: Option<BillingMode>,
     /// New provisioned read and write capacity units.
     pub provisioned: Option<(u64, u64)>,
     /// Protect against deletion, or no longer.
     pub deletion_protection: Option<bool>,
-    /// A new class, by DynamoDB's name: `STANDARD` or `STANDARD_INFREQUENT_ACCESS`.
-    pub table_class: Option<String>,
+    /// A new class.
+    pub table_class: Option<TableClass>,
+}
+
+/// How a table's throughput is paid for.
+#[derive(Archive, Serialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[rkyv(derive(Debug, Clone, Copy, PartialEq, Eq))]
+pub enum BillingMode {
+    /// `PROVISIONED`.
+    Provisioned,
+    /// `PAY_PER_REQUEST`.
+    PayPerRequest,
+}
+
+/// What a table's storage is optimised for.
+#[derive(Archive, Serialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[rkyv(derive(Debug, Clone, Copy, PartialEq, Eq))]
+pub enum TableClass {
+    /// `STANDARD`.
+    Standard,
+    /// `STANDARD_INFREQUENT_ACCESS`.
+    InfrequentAccess,
 }
 
 /// Remove a vnode's share of a dropped table.
