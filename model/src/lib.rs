@@ -22,3 +22,6 @@ pub mod map;
 pub mod number;
 pub mod ring;
 pub mod table;
+
+#[cfg(test)]
+mod testing;
