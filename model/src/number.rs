@@ -1,6 +1,8 @@
 //! Numbers: exact decimals of 38 digits, held in bytes whose order is the numeric order.
 //!
-//!     "-12.3"  -->  digits 1 2 3, exponent 1, negative  -->  40 | 7C | E6 C3
+//! ```text
+//! "-12.3"  -->  digits 1 2 3, exponent 1, negative  -->  40 | 7C | E6 C3
+//! ```
 //!
 //! 1. `parse` walks the text once, keeps at most 38 significant digits and never expands an exponent.
 //! 2. The digits are packed two by two behind class and exponent (FORMAT.md "Number"). A [`Number`] *is* these bytes:
