@@ -1,0 +1,5 @@
+//! The simulated world, seen from a test.
+
+mod disk;
+mod network;
+mod world;
