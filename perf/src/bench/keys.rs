@@ -1,0 +1,141 @@
+//! Which key is next: a small seeded generator of chance, and the shapes that key popularity takes.
+//!
+//! Nothing here asks the world: all of it follows from the seed, so that a run can be repeated.
+
+/// A small generator of chance (SplitMix64; Steele, Lea and Flood 2014). Fast, seeded, not for secrets.
+#[derive(Clone, Debug)]
+pub struct Chance {
+    state: u64,
+}
+
+impl Chance {
+    /// A generator of the stream `stream` under `seed`; streams of one seed are independent of each other.
+    pub fn new(seed: u64, stream: u64) -> Chance {
+        Chance { state: mix(seed ^ mix(stream.wrapping_add(0x9E37_79B9_7F4A_7C15))) }
+    }
+
+    /// The next 64 bits.
+    pub fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mix(self.state)
+    }
+
+    /// A number from 0 to `count` less 1. The bias of the multiplication is below 2^-32 for the counts used here.
+    pub fn below(&mut self, count: u64) -> u64 {
+        assert!(count > 0, "nothing to choose from");
+        ((u128::from(self.next()) * u128::from(count)) >> 64) as u64
+    }
+
+    /// A number in [0, 1), 53 bits of it.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// Spreads the bits of `value` over all 64: the finalizer of SplitMix64, a bijection.
+pub fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
+
+/// The shape of key popularity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Choice {
+    /// All keys alike.
+    Uniform,
+    /// The key of rank k comes up in proportion to 1 / k^skew.
+    Zipf {
+        /// Above 0; YCSB uses 0.99.
+        skew: f64,
+    },
+}
+
+/// Draws keys from 0 to a count less 1.
+#[derive(Clone, Debug)]
+pub struct Chooser {
+    count: u64,
+    zipf: Option<Zipf>,
+}
+
+impl Chooser {
+    /// Over `count` keys, at least 1.
+    pub fn new(choice: Choice, count: u64) -> Chooser {
+        assert!(count > 0, "nothing to choose from");
+        let zipf = match choice {
+            Choice::Uniform => None,
+            Choice::Zipf { skew } => Some(Zipf::new(count, skew)),
+        };
+        Chooser { count, zipf }
+    }
+
+    /// The next key. Under Zipf, key 0 is the most popular: tokens are hashes, so neighbours are not near each other.
+    pub fn next(&self, chance: &mut Chance) -> u64 {
+        let key = match &self.zipf {
+            None => chance.below(self.count),
+            Some(zipf) => zipf.rank(chance) - 1,
+        };
+        assert!(key < self.count, "key {key} of {}", self.count);
+        key
+    }
+}
+
+/// Zipf's law by rejection inversion (Hoermann and Derflinger 1996, "Rejection-inversion to generate variates from
+/// monotone discrete distributions"): constant time and memory for any count, under 1.1 draws on average.
+#[derive(Clone, Debug)]
+struct Zipf {
+    count: f64,
+    skew: f64,
+    integral_first: f64,
+    integral_last: f64,
+    shortcut: f64,
+}
+
+impl Zipf {
+    fn new(count: u64, skew: f64) -> Zipf {
+        assert!(skew > 0.0, "a skew of {skew}");
+        let count = count as f64;
+        Zipf {
+            count,
+            skew,
+            integral_first: integral(1.5, skew) - 1.0,
+            integral_last: integral(count + 0.5, skew),
+            shortcut: 2.0 - integral_inverse(integral(2.5, skew) - density(2.0, skew), skew),
+        }
+    }
+
+    /// A rank from 1 to the count.
+    fn rank(&self, chance: &mut Chance) -> u64 {
+        loop {
+            let area = self.integral_last + chance.unit() * (self.integral_first - self.integral_last);
+            let x = integral_inverse(area, self.skew);
+            let rank = (x + 0.5).floor().clamp(1.0, self.count);
+            let surely_inside = rank - x <= self.shortcut;
+            if surely_inside || area >= integral(rank + 0.5, self.skew) - density(rank, self.skew) {
+                return rank as u64;
+            }
+        }
+    }
+}
+
+/// 1 / x^skew.
+fn density(x: f64, skew: f64) -> f64 {
+    (-skew * x.ln()).exp()
+}
+
+/// The integral of [`density`], up to a constant: (x^(1-skew) - 1) / (1 - skew), and ln x where skew is 1.
+fn integral(x: f64, skew: f64) -> f64 {
+    let log = x.ln();
+    let t = (1.0 - skew) * log;
+    let ratio = if t.abs() > 1e-8 { t.exp_m1() / t } else { 1.0 + t / 2.0 };
+    ratio * log
+}
+
+fn integral_inverse(area: f64, skew: f64) -> f64 {
+    let t = (area * (1.0 - skew)).max(-1.0);
+    let ratio = if t.abs() > 1e-8 { t.ln_1p() / t } else { 1.0 - t / 2.0 };
+    (ratio * area).exp()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! What is going on, for a person who waits: counters that all cores add to, and one line on a terminal.
+//!
+//! The counters are the only thing that client cores share. One task on the first core looks at them a few times a
+//! second; where standard error is not a terminal nothing is drawn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use runtime::{Class, Mono, Runtime};
+
+/// How often the line is drawn.
+const DRAW_EVERY: Duration = Duration::from_millis(200);
+
+/// Operations so far, over all cores. Cheap to clone; all clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stage: AtomicU8,
+    items: AtomicU64,
+    errors: AtomicU64,
+    items_expected: AtomicU64,
+}
+
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Creating the table.
+    Prepare,
+    /// Loading items.
+    Preload,
+    /// Measuring.
+    Measure,
+    /// Reading back.
+    ReadBack,
+}
+
+impl Stage {
+    const ALL: [Stage; 4] = [Stage::Prepare, Stage::Preload, Stage::Measure, Stage::ReadBack];
+
+    fn name(self) -> &'static str {
+        match self {
+            Stage::Prepare => "preparing",
+            Stage::Preload => "loading",
+            Stage::Measure => "measuring",
+            Stage::ReadBack => "reading back",
+        }
+    }
+}
+
+impl Counters {
+    /// A core enters `stage`, in which it expects `items`; 0 where nobody knows.
+    pub fn enter(&self, stage: Stage, items: u64) {
+        self.shared.stage.store(stage as u8, Ordering::Relaxed);
+        self.shared.items_expected.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// An operation on `items` items went well.
+    pub fn ok(&self, items: u64) {
+        self.shared.items.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// An operation went wrong.
+    pub fn error(&self) {
+        self.shared.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The latest stage.
+    pub fn stage(&self) -> Stage {
+        Stage::ALL[usize::from(self.shared.stage.load(Ordering::Relaxed))]
+    }
+
+    /// Items that went well so far.
+    pub fn items(&self) -> u64 {
+        self.shared.items.load(Ordering::Relaxed)
+    }
+
+    /// Operations that went wrong so far.
+    pub fn errors(&self) -> u64 {
+        self.shared.errors.load(Ordering::Relaxed)
+    }
+}
+
+/// Draws a line on standard error for as long as the task lives that this returns.
+pub fn show<R: Runtime>(rt: &R, counters: &Counters, label: &str) -> R::Task<()> {
+    let bar = ProgressBar::new_spinner();
+    let style =
+        ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}").expect("a constant that parses");
+    bar.set_style(style);
+    rt.spawn(Class::Background, draw(rt.clone(), counters.clone(), label.to_owned(), Line(bar)))
+}
+
+/// Takes its line away when it is dropped.
+struct Line(ProgressBar);
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+async fn draw<R: Runtime>(rt: R, counters: Counters, label: String, line: Line) {
+    let mut last = (rt.now(), counters.items());
+    loop {
+        rt.sleep(DRAW_EVERY).await;
+        let now = (rt.now(), counters.items());
+        line.0.set_message(describe(&counters, &label, last, now));
+        line.0.tick();
+        last = now;
+    }
+}
+
+/// `put: measuring, 25,113 items/s, 130,221 so far, 0 errors`.
+fn describe(counters: &Counters, label: &str, last: (Mono, u64), now: (Mono, u64)) -> String {
+    let seconds = now.0.since(last.0).as_secs_f64().max(1e-9);
+    let rate = (now.1 - last.1) as f64 / seconds;
+    let expected = match counters.shared.items_expected.load(Ordering::Relaxed) {
+        0 => String::new(),
+        expected => format!(" of {expected}"),
+    };
+    let (stage, errors) = (counters.stage().name(), counters.errors());
+    format!("{label}: {stage}, {rate:.0} items/s, {}{expected} so far, {errors} errors", now.1)
+}
+
+#[cfg(test)]
+mod tests;
