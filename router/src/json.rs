@@ -13,6 +13,7 @@
 //! Promises: reading is one pass and linear in the bytes; recursion is bounded by [`DEPTH_MAX`]; no input panics.
 //! Leaves to others: which member means what (`request`), and in which order errors are told (`operation`).
 
+pub mod attribute;
 pub mod reader;
 pub mod writer;
 

@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod json;
+pub mod request;
 mod site;
 
 use std::cell::Cell;
@@ -13,8 +14,8 @@ use net::mesh::Mesh;
 use runtime::{Purpose, Runtime};
 
 use crate::http::intake::Request;
-pub use crate::http::server::ServerOptions;
 use crate::http::server::Server;
+pub use crate::http::server::ServerOptions;
 
 /// How a router is set up.
 #[derive(Clone, Debug)]

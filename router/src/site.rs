@@ -25,7 +25,11 @@ pub(crate) struct Reply {
 }
 
 /// Answers one request; the body is appended to `out`.
-pub(crate) async fn answer<R: Runtime>(router: &Router<R>, request: &Request<'_>, out: &mut Vec<u8>) -> Reply {
+pub(crate) async fn answer<R: Runtime>(
+    router: &Router<R>,
+    request: &Request<'_>,
+    out: &mut Vec<u8>,
+) -> Reply {
     let (status, content) = match (request.method(), request.path()) {
         (Method::Options, _) if request.has_origin() => (200, Content::Empty),
         (Method::Post, b"/") if takes_json(request) => (router.answer(request, out).await, Content::Json),
@@ -88,9 +92,10 @@ fn cors(request: &Request<'_>) -> Vec<u8> {
         return lines;
     }
     // A parsed header value holds no line end, so echoing it adds no line.
-    for (name, value) in
-        [("Access-Control-Allow-Methods", request.cors_method()), ("Access-Control-Allow-Headers", request.cors_headers())]
-    {
+    for (name, value) in [
+        ("Access-Control-Allow-Methods", request.cors_method()),
+        ("Access-Control-Allow-Headers", request.cors_headers()),
+    ] {
         if let Some(value) = value {
             for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 lines.extend_from_slice(part);

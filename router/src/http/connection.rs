@@ -61,7 +61,15 @@ enum End {
 impl<R: Runtime> Connection<R> {
     pub(crate) fn new(router: Rc<Router<R>>, stream: R::Stream, place: Rc<Place>) -> Connection<R> {
         let intake = Intake::new(router.server.options.limits);
-        Connection { router, stream, place, intake, response: Response::default(), reserved: 0, phase: Phase::Idle }
+        Connection {
+            router,
+            stream,
+            place,
+            intake,
+            response: Response::default(),
+            reserved: 0,
+            phase: Phase::Idle,
+        }
     }
 
     /// Talks until the end.

@@ -120,7 +120,12 @@ impl Head {
 }
 
 impl Fields {
-    fn take(&mut self, block: &[u8], header: &httparse::Header<'_>, body_bytes_max: usize) -> Result<(), Reject> {
+    fn take(
+        &mut self,
+        block: &[u8],
+        header: &httparse::Header<'_>,
+        body_bytes_max: usize,
+    ) -> Result<(), Reject> {
         let value = trim(header.value);
         let name = header.name;
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
@@ -151,9 +156,9 @@ impl Fields {
         if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return Err(Reject::malformed("Content-Length is not a number."));
         }
-        let size = value.iter().fold(0usize, |size, digit| {
-            size.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
-        });
+        let size = value
+            .iter()
+            .fold(0usize, |size, digit| size.saturating_mul(10).saturating_add(usize::from(digit - b'0')));
         if size > body_bytes_max {
             return Err(TOO_LARGE);
         }

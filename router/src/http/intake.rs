@@ -208,7 +208,9 @@ impl Intake {
 
     /// Drops the present request and begins with what came behind it. Gives back a large buffer.
     pub fn next(&mut self) {
-        let State::Complete { body, .. } = &self.state else { panic!("only a complete request is done with") };
+        let State::Complete { body, .. } = &self.state else {
+            panic!("only a complete request is done with")
+        };
         self.buffer.copy_within(body.end..self.filled, 0);
         self.filled -= body.end;
         self.state = State::Head { scanned: 0, line: 0 };
@@ -292,7 +294,12 @@ impl Intake {
     /// Decodes what is there, in place, and closes the gap that it leaves.
     fn join_chunks(&mut self) -> Result<Step, Reject> {
         let State::Chunked { head, body, chunk } = &mut self.state else { panic!("only chunks are joined") };
-        let mut decoder = Decoder { bytes: &mut self.buffer[..self.filled], body: body.clone(), at: body.end, chunk: *chunk };
+        let mut decoder = Decoder {
+            bytes: &mut self.buffer[..self.filled],
+            body: body.clone(),
+            at: body.end,
+            chunk: *chunk,
+        };
         let complete = decoder.run(self.limits.body_bytes_max)?;
         let (joined, at, next) = (decoder.body, decoder.at, decoder.chunk);
         self.buffer.copy_within(at..self.filled, joined.end);
@@ -302,7 +309,8 @@ impl Intake {
             return Ok(Step::Ready);
         }
         (*body, *chunk) = (joined, next);
-        let size_max = self.limits.head_bytes_max + self.limits.body_bytes_max + LINE_BYTES_MAX + TRAILER_BYTES_MAX;
+        let size_max =
+            self.limits.head_bytes_max + self.limits.body_bytes_max + LINE_BYTES_MAX + TRAILER_BYTES_MAX;
         let full = self.filled == self.buffer.len();
         Ok(Step::More(if full { (2 * self.filled).min(size_max) } else { self.buffer.len() }))
     }
@@ -347,7 +355,8 @@ impl Decoder<'_> {
             return Err(Reject::malformed("A chunk's size is malformed."));
         }
         let size = line[..digits].iter().fold(0usize, |size, digit| {
-            size.saturating_mul(16).saturating_add(char::from(*digit).to_digit(16).expect("checked above") as usize)
+            size.saturating_mul(16)
+                .saturating_add(char::from(*digit).to_digit(16).expect("checked above") as usize)
         });
         if size > body_bytes_max - self.body.len() {
             return Err(TOO_LARGE);

@@ -90,7 +90,8 @@ impl Response {
 
 fn write_head(out: &mut Vec<u8>, meta: &Meta<'_>, body: &[u8]) {
     const INFALLIBLE: &str = "a Vec takes every byte";
-    write!(out, "HTTP/1.1 {} {}\r\nServer: Server\r\nDate: ", meta.status, reason(meta.status)).expect(INFALLIBLE);
+    write!(out, "HTTP/1.1 {} {}\r\nServer: Server\r\nDate: ", meta.status, reason(meta.status))
+        .expect(INFALLIBLE);
     out.extend_from_slice(meta.date);
     match meta.content {
         Content::Json => out.extend_from_slice(b"\r\nContent-Type: application/x-amz-json-1.0"),

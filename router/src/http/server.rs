@@ -156,7 +156,8 @@ impl Server {
     }
 
     fn wake(&self, which: impl Fn(&Place) -> bool) {
-        let places: Vec<Rc<Place>> = self.places.borrow().values().filter(|place| which(place)).cloned().collect();
+        let places: Vec<Rc<Place>> =
+            self.places.borrow().values().filter(|place| which(place)).cloned().collect();
         places.iter().for_each(|place| place.wake.0.notify_all());
     }
 
@@ -227,7 +228,9 @@ async fn accept<R: Runtime>(router: &Rc<Router<R>>, listener: &R::Listener) {
     let accepting = async {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) if router.server.connection_count() < router.server.options.connections_max => {
+                Ok((stream, _))
+                    if router.server.connection_count() < router.server.options.connections_max =>
+                {
                     converse(router.clone(), stream);
                 }
                 Ok((stream, _)) => drop(stream),

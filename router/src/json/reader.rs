@@ -268,8 +268,7 @@ impl<'a> Reader<'a> {
     fn plain_run(&mut self) -> Result<&'a str, Malformed> {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
-        let size = memchr::memchr2(b'"', b'\\', rest)
-            .ok_or(Malformed { offset: self.text.len() })?;
+        let size = memchr::memchr2(b'"', b'\\', rest).ok_or(Malformed { offset: self.text.len() })?;
         // Without an early exit the compiler makes vector code of this.
         if rest[..size].iter().fold(false, |found, byte| found | (*byte < 0x20)) {
             return Err(self.malformed());

@@ -24,7 +24,11 @@ fn talk(input: &[u8], piece: usize) -> Vec<String> {
             Step::Ready => {
                 let request = intake.request();
                 let path = String::from_utf8_lossy(request.path()).into_owned();
-                told.push(format!("{:?} {path} {:?}", request.method(), String::from_utf8_lossy(request.body)));
+                told.push(format!(
+                    "{:?} {path} {:?}",
+                    request.method(),
+                    String::from_utf8_lossy(request.body)
+                ));
                 intake.next();
             }
             Step::Reject(reject) => {
@@ -73,7 +77,10 @@ fn chunks_are_joined() {
     check(&chunked("0\r\n\r\n"), &[r#"Post /c """#]);
     check(&chunked("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), &[r#"Post /c "abcde""#]);
     check(&chunked("3;x=y\r\nabc\r\n00\r\nTrailer: 1\r\n\r\n"), &[r#"Post /c "abc""#]);
-    check(&chunked("A\r\n0123456789\r\na \r\n0123456789\r\n0\r\n\r\n"), &[r#"Post /c "01234567890123456789""#]);
+    check(
+        &chunked("A\r\n0123456789\r\na \r\n0123456789\r\n0\r\n\r\n"),
+        &[r#"Post /c "01234567890123456789""#],
+    );
     check(&(chunked("1\r\na\r\n0\r\n\r\n") + &post("b")), &[r#"Post /c "a""#, r#"Post / "b""#]);
     let big = "x".repeat(15_000);
     check(&chunked(&format!("{:x}\r\n{big}\r\n0\r\n\r\n", big.len())), &[&format!("Post /c {big:?}")]);
@@ -82,7 +89,16 @@ fn chunks_are_joined() {
 #[test]
 fn malformed_chunks_are_refused() {
     for body in [
-        "\r\n", "g\r\n", "-1\r\n", "3\nabc", "3\r\nabcd\r\n", "3\r\nabc\n", ";x\r\n", "3x\r\n", "0\r\na\n\r\n", "0\r\n\n",
+        "\r\n",
+        "g\r\n",
+        "-1\r\n",
+        "3\nabc",
+        "3\r\nabcd\r\n",
+        "3\r\nabc\n",
+        ";x\r\n",
+        "3x\r\n",
+        "0\r\na\n\r\n",
+        "0\r\n\n",
     ] {
         check(&chunked(body), &["400"]);
     }
@@ -145,7 +161,9 @@ fn mutated_input_is_survived() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(seed >> 33).expect("31 bits") % below
     };
-    let whole = chunked("3\r\nabc\r\n0\r\nA: b\r\n\r\n") + &post("abc") + "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    let whole = chunked("3\r\nabc\r\n0\r\nA: b\r\n\r\n")
+        + &post("abc")
+        + "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
     for _ in 0..20_000 {
         let mut bytes = whole.clone().into_bytes();
         for _ in 0..=random(4) {

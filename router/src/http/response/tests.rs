@@ -30,7 +30,14 @@ fn heads() {
     );
     check(
         "ok",
-        &Meta { status: 404, content: Content::Text, keep_alive: false, without_body: true, more: b"A: b\r\n", ..meta() },
+        &Meta {
+            status: 404,
+            content: Content::Text,
+            keep_alive: false,
+            without_body: true,
+            more: b"A: b\r\n",
+            ..meta()
+        },
         "HTTP/1.1 404 Not Found\r\nServer: Server\r\nDate: D\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Length: 2\r\nConnection: close\r\nx-amzn-RequestId: ID\r\nx-amz-crc32: 2044517703\r\nA: b\r\n\r\n",
     );

@@ -73,7 +73,8 @@ fn values() {
 
 #[test]
 fn numbers_keep_their_spelling() {
-    for number in ["0", "-0", "1", "10", "-12.50", "1e5", "1E+5", "0.1e-7", "123456789012345678901234567890"] {
+    for number in ["0", "-0", "1", "10", "-12.50", "1e5", "1E+5", "0.1e-7", "123456789012345678901234567890"]
+    {
         check(number, number);
     }
     refused(b"01", 1);

@@ -22,9 +22,13 @@ fn strings() {
 
 #[test]
 fn binaries() {
-    for (bytes, expected) in
-        [(&b""[..], r#""""#), (b"f", r#""Zg==""#), (b"fo", r#""Zm8=""#), (b"foo", r#""Zm9v""#), (b"\xff\xfe\xfd", r#""//79""#)]
-    {
+    for (bytes, expected) in [
+        (&b""[..], r#""""#),
+        (b"f", r#""Zg==""#),
+        (b"fo", r#""Zm8=""#),
+        (b"foo", r#""Zm9v""#),
+        (b"\xff\xfe\xfd", r#""//79""#),
+    ] {
         let mut out = Vec::new();
         base64(&mut out, bytes);
         assert_eq!(std::str::from_utf8(&out), Ok(expected));

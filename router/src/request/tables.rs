@@ -1,0 +1,558 @@
+//! The inputs of the operations that torc has, as version 2012-08-10 of the API's model has them.
+//!
+//! The order of members, and the order of words in enums, is the model's: messages repeat it. In one
+//! place they say more than the model: a table without GlobalTableSourceArn, the only kind here, needs a key.
+
+use super::shape::{
+    Integer, Keys, Map, Shape, Sizes, Structure, list, list_of, optional, required, text, text_like, text_of,
+    word,
+};
+
+/// The input of CreateTable.
+pub static CREATE_TABLE: Structure = Structure {
+    name: "CreateTableInput",
+    members: &[
+        required("AttributeDefinitions", &ATTRIBUTE_DEFINITIONS),
+        optional("BillingMode", &BILLING_MODE),
+        optional("DeletionProtectionEnabled", &Shape::Boolean),
+        optional("GlobalSecondaryIndexes", &GLOBAL_SECONDARY_INDEX_LIST),
+        optional("GlobalTableSettingsReplicationMode", &GLOBAL_TABLE_SETTINGS_REPLICATION_MODE),
+        optional("GlobalTableSourceArn", &Shape::TableName),
+        required("KeySchema", &KEY_SCHEMA),
+        optional("LocalSecondaryIndexes", &LOCAL_SECONDARY_INDEX_LIST),
+        optional("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        optional("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        optional("ResourcePolicy", &RESOURCE_POLICY),
+        optional("SSESpecification", &SSE_SPECIFICATION),
+        optional("StreamSpecification", &STREAM_SPECIFICATION),
+        optional("TableClass", &TABLE_CLASS),
+        required("TableName", &Shape::TableName),
+        optional("Tags", &TAG_LIST),
+        optional("VectorIndexes", &VECTOR_INDEX_LIST),
+        optional("WarmThroughput", &WARM_THROUGHPUT),
+    ],
+};
+
+/// The input of DescribeTable.
+pub static DESCRIBE_TABLE: Structure =
+    Structure { name: "DescribeTableInput", members: &[required("TableName", &Shape::TableName)] };
+
+/// The input of ListTables.
+pub static LIST_TABLES: Structure = Structure {
+    name: "ListTablesInput",
+    members: &[optional("ExclusiveStartTableName", &TABLE_NAME), optional("Limit", &LIST_TABLES_INPUT_LIMIT)],
+};
+
+/// The input of UpdateTable.
+pub static UPDATE_TABLE: Structure = Structure {
+    name: "UpdateTableInput",
+    members: &[
+        optional("AttributeDefinitions", &ATTRIBUTE_DEFINITIONS),
+        optional("BillingMode", &BILLING_MODE),
+        optional("DeletionProtectionEnabled", &Shape::Boolean),
+        optional("DisassociationProtectionEnabled", &Shape::Boolean),
+        optional("GlobalSecondaryIndexUpdates", &GLOBAL_SECONDARY_INDEX_UPDATE_LIST),
+        optional("GlobalTableSettingsReplicationMode", &GLOBAL_TABLE_SETTINGS_REPLICATION_MODE),
+        optional("GlobalTableWitnessUpdates", &GLOBAL_TABLE_WITNESS_GROUP_UPDATE_LIST),
+        optional("MultiRegionConsistency", &MULTI_REGION_CONSISTENCY),
+        optional("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        optional("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        optional("ReplicaUpdates", &REPLICATION_GROUP_UPDATE_LIST),
+        optional("SSESpecification", &SSE_SPECIFICATION),
+        optional("StreamSpecification", &STREAM_SPECIFICATION),
+        optional("TableClass", &TABLE_CLASS),
+        required("TableName", &Shape::TableName),
+        optional("VectorIndexUpdates", &VECTOR_INDEX_UPDATE_LIST),
+        optional("WarmThroughput", &WARM_THROUGHPUT),
+    ],
+};
+
+/// The input of DeleteTable.
+pub static DELETE_TABLE: Structure =
+    Structure { name: "DeleteTableInput", members: &[required("TableName", &Shape::TableName)] };
+
+/// The input of PutItem.
+pub static PUT_ITEM: Structure = Structure {
+    name: "PutItemInput",
+    members: &[
+        optional("ConditionExpression", &CONDITION_EXPRESSION),
+        optional("ConditionalOperator", &CONDITIONAL_OPERATOR),
+        optional("Expected", &EXPECTED_ATTRIBUTE_MAP),
+        optional("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+        optional("ExpressionAttributeValues", &EXPRESSION_ATTRIBUTE_VALUE_MAP),
+        required("Item", &Shape::Item),
+        optional("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        optional("ReturnItemCollectionMetrics", &RETURN_ITEM_COLLECTION_METRICS),
+        optional("ReturnValues", &RETURN_VALUE),
+        optional("ReturnValuesOnConditionCheckFailure", &RETURN_VALUES_ON_CONDITION_CHECK_FAILURE),
+        required("TableName", &Shape::TableName),
+    ],
+};
+
+/// The input of GetItem.
+pub static GET_ITEM: Structure = Structure {
+    name: "GetItemInput",
+    members: &[
+        optional("AttributesToGet", &ATTRIBUTE_NAME_LIST),
+        optional("ConsistentRead", &Shape::Boolean),
+        optional("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+        required("Key", &Shape::Item),
+        optional("ProjectionExpression", &PROJECTION_EXPRESSION),
+        optional("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        required("TableName", &Shape::TableName),
+    ],
+};
+
+/// The input of UpdateItem.
+pub static UPDATE_ITEM: Structure = Structure {
+    name: "UpdateItemInput",
+    members: &[
+        optional("AttributeUpdates", &ATTRIBUTE_UPDATES),
+        optional("ConditionExpression", &CONDITION_EXPRESSION),
+        optional("ConditionalOperator", &CONDITIONAL_OPERATOR),
+        optional("Expected", &EXPECTED_ATTRIBUTE_MAP),
+        optional("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+        optional("ExpressionAttributeValues", &EXPRESSION_ATTRIBUTE_VALUE_MAP),
+        required("Key", &Shape::Item),
+        optional("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        optional("ReturnItemCollectionMetrics", &RETURN_ITEM_COLLECTION_METRICS),
+        optional("ReturnValues", &RETURN_VALUE),
+        optional("ReturnValuesOnConditionCheckFailure", &RETURN_VALUES_ON_CONDITION_CHECK_FAILURE),
+        required("TableName", &Shape::TableName),
+        optional("UpdateExpression", &UPDATE_EXPRESSION),
+    ],
+};
+
+/// The input of DeleteItem.
+pub static DELETE_ITEM: Structure = Structure {
+    name: "DeleteItemInput",
+    members: &[
+        optional("ConditionExpression", &CONDITION_EXPRESSION),
+        optional("ConditionalOperator", &CONDITIONAL_OPERATOR),
+        optional("Expected", &EXPECTED_ATTRIBUTE_MAP),
+        optional("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+        optional("ExpressionAttributeValues", &EXPRESSION_ATTRIBUTE_VALUE_MAP),
+        required("Key", &Shape::Item),
+        optional("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        optional("ReturnItemCollectionMetrics", &RETURN_ITEM_COLLECTION_METRICS),
+        optional("ReturnValues", &RETURN_VALUE),
+        optional("ReturnValuesOnConditionCheckFailure", &RETURN_VALUES_ON_CONDITION_CHECK_FAILURE),
+        required("TableName", &Shape::TableName),
+    ],
+};
+
+/// The input of BatchGetItem.
+pub static BATCH_GET_ITEM: Structure = Structure {
+    name: "BatchGetItemInput",
+    members: &[
+        required("RequestItems", &BATCH_GET_REQUEST_MAP),
+        optional("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+    ],
+};
+
+/// The input of BatchWriteItem.
+pub static BATCH_WRITE_ITEM: Structure = Structure {
+    name: "BatchWriteItemInput",
+    members: &[
+        required("RequestItems", &BATCH_WRITE_ITEM_REQUEST_MAP),
+        optional("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        optional("ReturnItemCollectionMetrics", &RETURN_ITEM_COLLECTION_METRICS),
+    ],
+};
+
+/// The input of Query.
+pub static QUERY: Structure = Structure {
+    name: "QueryInput",
+    members: &[
+        optional("AttributesToGet", &ATTRIBUTE_NAME_LIST),
+        optional("ConditionalOperator", &CONDITIONAL_OPERATOR),
+        optional("ConsistentRead", &Shape::Boolean),
+        optional("ExclusiveStartKey", &Shape::Item),
+        optional("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+        optional("ExpressionAttributeValues", &EXPRESSION_ATTRIBUTE_VALUE_MAP),
+        optional("FilterExpression", &CONDITION_EXPRESSION),
+        optional("IndexName", &INDEX_NAME),
+        optional("KeyConditionExpression", &KEY_EXPRESSION),
+        optional("KeyConditions", &KEY_CONDITIONS),
+        optional("Limit", &POSITIVE_INTEGER_OBJECT),
+        optional("ProjectionExpression", &PROJECTION_EXPRESSION),
+        optional("QueryFilter", &FILTER_CONDITION_MAP),
+        optional("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        optional("ScanIndexForward", &Shape::Boolean),
+        optional("Select", &SELECT),
+        required("TableName", &Shape::TableName),
+    ],
+};
+
+/// The input of Scan.
+pub static SCAN: Structure = Structure {
+    name: "ScanInput",
+    members: &[
+        optional("AttributesToGet", &ATTRIBUTE_NAME_LIST),
+        optional("ConditionalOperator", &CONDITIONAL_OPERATOR),
+        optional("ConsistentRead", &Shape::Boolean),
+        optional("ExclusiveStartKey", &Shape::Item),
+        optional("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+        optional("ExpressionAttributeValues", &EXPRESSION_ATTRIBUTE_VALUE_MAP),
+        optional("FilterExpression", &CONDITION_EXPRESSION),
+        optional("IndexName", &INDEX_NAME),
+        optional("Limit", &POSITIVE_INTEGER_OBJECT),
+        optional("ProjectionExpression", &PROJECTION_EXPRESSION),
+        optional("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        optional("ScanFilter", &FILTER_CONDITION_MAP),
+        optional("Segment", &SCAN_SEGMENT),
+        optional("Select", &SELECT),
+        required("TableName", &Shape::TableName),
+        optional("TotalSegments", &SCAN_TOTAL_SEGMENTS),
+    ],
+};
+
+static LONG: Shape = Shape::Integer(Integer { class: "Long", min: None, max: None });
+static KEY_SCHEMA_ATTRIBUTE_NAME: Shape = text_of(1, 255);
+static SCALAR_ATTRIBUTE_TYPE: Shape = word(&["S", "N", "B"]);
+static ATTRIBUTE_DEFINITION: Shape = Shape::Structure(&Structure {
+    name: "AttributeDefinition",
+    members: &[
+        required("AttributeName", &KEY_SCHEMA_ATTRIBUTE_NAME),
+        required("AttributeType", &SCALAR_ATTRIBUTE_TYPE),
+    ],
+});
+static ATTRIBUTE_DEFINITIONS: Shape = list(&ATTRIBUTE_DEFINITION);
+static BILLING_MODE: Shape = word(&["PROVISIONED", "PAY_PER_REQUEST"]);
+static INDEX_NAME: Shape = text_like(3, 255, "[a-zA-Z0-9_.-]+");
+static KEY_TYPE: Shape = word(&["HASH", "RANGE"]);
+static KEY_SCHEMA_ELEMENT: Shape = Shape::Structure(&Structure {
+    name: "KeySchemaElement",
+    members: &[required("AttributeName", &KEY_SCHEMA_ATTRIBUTE_NAME), required("KeyType", &KEY_TYPE)],
+});
+static KEY_SCHEMA: Shape = list_of(&KEY_SCHEMA_ELEMENT, 1, usize::MAX);
+static ON_DEMAND_THROUGHPUT: Shape = Shape::Structure(&Structure {
+    name: "OnDemandThroughput",
+    members: &[optional("MaxReadRequestUnits", &LONG), optional("MaxWriteRequestUnits", &LONG)],
+});
+static NON_KEY_ATTRIBUTE_NAME: Shape = text_of(1, 255);
+static NON_KEY_ATTRIBUTE_NAME_LIST: Shape = list_of(&NON_KEY_ATTRIBUTE_NAME, 1, 20);
+static PROJECTION_TYPE: Shape = word(&["ALL", "KEYS_ONLY", "INCLUDE"]);
+static PROJECTION: Shape = Shape::Structure(&Structure {
+    name: "Projection",
+    members: &[
+        optional("NonKeyAttributes", &NON_KEY_ATTRIBUTE_NAME_LIST),
+        optional("ProjectionType", &PROJECTION_TYPE),
+    ],
+});
+static POSITIVE_LONG_OBJECT: Shape = Shape::Integer(Integer { class: "Long", min: Some(1), max: None });
+static PROVISIONED_THROUGHPUT: Shape = Shape::Structure(&Structure {
+    name: "ProvisionedThroughput",
+    members: &[
+        required("ReadCapacityUnits", &POSITIVE_LONG_OBJECT),
+        required("WriteCapacityUnits", &POSITIVE_LONG_OBJECT),
+    ],
+});
+static WARM_THROUGHPUT: Shape = Shape::Structure(&Structure {
+    name: "WarmThroughput",
+    members: &[optional("ReadUnitsPerSecond", &LONG), optional("WriteUnitsPerSecond", &LONG)],
+});
+static GLOBAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
+    name: "GlobalSecondaryIndex",
+    members: &[
+        required("IndexName", &INDEX_NAME),
+        required("KeySchema", &KEY_SCHEMA),
+        optional("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        required("Projection", &PROJECTION),
+        optional("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        optional("WarmThroughput", &WARM_THROUGHPUT),
+    ],
+});
+static GLOBAL_SECONDARY_INDEX_LIST: Shape = list(&GLOBAL_SECONDARY_INDEX);
+static GLOBAL_TABLE_SETTINGS_REPLICATION_MODE: Shape =
+    word(&["ENABLED", "DISABLED", "ENABLED_WITH_OVERRIDES"]);
+static LOCAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
+    name: "LocalSecondaryIndex",
+    members: &[
+        required("IndexName", &INDEX_NAME),
+        required("KeySchema", &KEY_SCHEMA),
+        required("Projection", &PROJECTION),
+    ],
+});
+static LOCAL_SECONDARY_INDEX_LIST: Shape = list(&LOCAL_SECONDARY_INDEX);
+static RESOURCE_POLICY: Shape = text();
+static KMS_MASTER_KEY_ID: Shape = text();
+static SSE_TYPE: Shape = word(&["AES256", "KMS"]);
+static SSE_SPECIFICATION: Shape = Shape::Structure(&Structure {
+    name: "SSESpecification",
+    members: &[
+        optional("Enabled", &Shape::Boolean),
+        optional("KMSMasterKeyId", &KMS_MASTER_KEY_ID),
+        optional("SSEType", &SSE_TYPE),
+    ],
+});
+static STREAM_VIEW_TYPE: Shape = word(&["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"]);
+static STREAM_SPECIFICATION: Shape = Shape::Structure(&Structure {
+    name: "StreamSpecification",
+    members: &[required("StreamEnabled", &Shape::Boolean), optional("StreamViewType", &STREAM_VIEW_TYPE)],
+});
+static TABLE_CLASS: Shape = word(&["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
+static TAG_KEY_STRING: Shape = text_of(1, 128);
+static TAG_VALUE_STRING: Shape = text_of(0, 256);
+static TAG: Shape = Shape::Structure(&Structure {
+    name: "Tag",
+    members: &[required("Key", &TAG_KEY_STRING), required("Value", &TAG_VALUE_STRING)],
+});
+static TAG_LIST: Shape = list(&TAG);
+static VECTOR_DISTANCE_FUNCTION: Shape = word(&["COSINE", "DOT_PRODUCT", "EUCLIDEAN"]);
+static ATTRIBUTE_NAME: Shape = text_of(0, 65535);
+static SEARCH_SCHEMA_ELEMENT_TYPE: Shape = word(&["HASH", "INLINE_FILTER"]);
+static SEARCH_SCHEMA_ELEMENT: Shape = Shape::Structure(&Structure {
+    name: "SearchSchemaElement",
+    members: &[
+        required("AttributeName", &ATTRIBUTE_NAME),
+        required("SearchSchemaElementType", &SEARCH_SCHEMA_ELEMENT_TYPE),
+    ],
+});
+static SEARCH_SCHEMA: Shape = list_of(&SEARCH_SCHEMA_ELEMENT, 1, usize::MAX);
+static VECTOR_ATTRIBUTE_NAME: Shape = text_of(1, 255);
+static VECTOR_ATTRIBUTE_DEFINITION: Shape = Shape::Structure(&Structure {
+    name: "VectorAttributeDefinition",
+    members: &[required("AttributeName", &VECTOR_ATTRIBUTE_NAME)],
+});
+static VECTOR_INDEX: Shape = Shape::Structure(&Structure {
+    name: "VectorIndex",
+    members: &[
+        required("Dimensions", &POSITIVE_LONG_OBJECT),
+        required("DistanceFunction", &VECTOR_DISTANCE_FUNCTION),
+        required("IndexName", &INDEX_NAME),
+        required("Projection", &PROJECTION),
+        optional("SearchSchema", &SEARCH_SCHEMA),
+        required("VectorAttribute", &VECTOR_ATTRIBUTE_DEFINITION),
+    ],
+});
+static VECTOR_INDEX_LIST: Shape = list(&VECTOR_INDEX);
+static TABLE_NAME: Shape = text_like(3, 255, "[a-zA-Z0-9_.-]+");
+static LIST_TABLES_INPUT_LIMIT: Shape =
+    Shape::Integer(Integer { class: "Integer", min: Some(1), max: Some(100) });
+static CREATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+    name: "CreateGlobalSecondaryIndexAction",
+    members: &[
+        required("IndexName", &INDEX_NAME),
+        required("KeySchema", &KEY_SCHEMA),
+        optional("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        required("Projection", &PROJECTION),
+        optional("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        optional("WarmThroughput", &WARM_THROUGHPUT),
+    ],
+});
+static DELETE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+    name: "DeleteGlobalSecondaryIndexAction",
+    members: &[required("IndexName", &INDEX_NAME)],
+});
+static UPDATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+    name: "UpdateGlobalSecondaryIndexAction",
+    members: &[
+        required("IndexName", &INDEX_NAME),
+        optional("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        optional("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        optional("WarmThroughput", &WARM_THROUGHPUT),
+    ],
+});
+static GLOBAL_SECONDARY_INDEX_UPDATE: Shape = Shape::Structure(&Structure {
+    name: "GlobalSecondaryIndexUpdate",
+    members: &[
+        optional("Create", &CREATE_GLOBAL_SECONDARY_INDEX_ACTION),
+        optional("Delete", &DELETE_GLOBAL_SECONDARY_INDEX_ACTION),
+        optional("Update", &UPDATE_GLOBAL_SECONDARY_INDEX_ACTION),
+    ],
+});
+static GLOBAL_SECONDARY_INDEX_UPDATE_LIST: Shape = list(&GLOBAL_SECONDARY_INDEX_UPDATE);
+static REGION_NAME: Shape = text();
+static CREATE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+    name: "CreateGlobalTableWitnessGroupMemberAction",
+    members: &[required("RegionName", &REGION_NAME)],
+});
+static DELETE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+    name: "DeleteGlobalTableWitnessGroupMemberAction",
+    members: &[required("RegionName", &REGION_NAME)],
+});
+static GLOBAL_TABLE_WITNESS_GROUP_UPDATE: Shape = Shape::Structure(&Structure {
+    name: "GlobalTableWitnessGroupUpdate",
+    members: &[
+        optional("Create", &CREATE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION),
+        optional("Delete", &DELETE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION),
+    ],
+});
+static GLOBAL_TABLE_WITNESS_GROUP_UPDATE_LIST: Shape = list_of(&GLOBAL_TABLE_WITNESS_GROUP_UPDATE, 1, 1);
+static MULTI_REGION_CONSISTENCY: Shape = word(&["EVENTUAL", "STRONG"]);
+static ON_DEMAND_THROUGHPUT_OVERRIDE: Shape = Shape::Structure(&Structure {
+    name: "OnDemandThroughputOverride",
+    members: &[optional("MaxReadRequestUnits", &LONG)],
+});
+static PROVISIONED_THROUGHPUT_OVERRIDE: Shape = Shape::Structure(&Structure {
+    name: "ProvisionedThroughputOverride",
+    members: &[optional("ReadCapacityUnits", &POSITIVE_LONG_OBJECT)],
+});
+static REPLICA_GLOBAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
+    name: "ReplicaGlobalSecondaryIndex",
+    members: &[
+        required("IndexName", &INDEX_NAME),
+        optional("OnDemandThroughputOverride", &ON_DEMAND_THROUGHPUT_OVERRIDE),
+        optional("ProvisionedThroughputOverride", &PROVISIONED_THROUGHPUT_OVERRIDE),
+    ],
+});
+static REPLICA_GLOBAL_SECONDARY_INDEX_LIST: Shape = list_of(&REPLICA_GLOBAL_SECONDARY_INDEX, 1, usize::MAX);
+static CREATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+    name: "CreateReplicationGroupMemberAction",
+    members: &[
+        optional("GlobalSecondaryIndexes", &REPLICA_GLOBAL_SECONDARY_INDEX_LIST),
+        optional("KMSMasterKeyId", &KMS_MASTER_KEY_ID),
+        optional("OnDemandThroughputOverride", &ON_DEMAND_THROUGHPUT_OVERRIDE),
+        optional("ProvisionedThroughputOverride", &PROVISIONED_THROUGHPUT_OVERRIDE),
+        required("RegionName", &REGION_NAME),
+        optional("TableClassOverride", &TABLE_CLASS),
+    ],
+});
+static DELETE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+    name: "DeleteReplicationGroupMemberAction",
+    members: &[required("RegionName", &REGION_NAME)],
+});
+static DISASSOCIATION_MODE: Shape = word(&["WAIT_FOR_REPLICATION"]);
+static DISASSOCIATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+    name: "DisassociateReplicationGroupMemberAction",
+    members: &[required("DisassociationMode", &DISASSOCIATION_MODE), required("RegionName", &REGION_NAME)],
+});
+static UPDATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+    name: "UpdateReplicationGroupMemberAction",
+    members: &[
+        optional("GlobalSecondaryIndexes", &REPLICA_GLOBAL_SECONDARY_INDEX_LIST),
+        optional("KMSMasterKeyId", &KMS_MASTER_KEY_ID),
+        optional("OnDemandThroughputOverride", &ON_DEMAND_THROUGHPUT_OVERRIDE),
+        optional("ProvisionedThroughputOverride", &PROVISIONED_THROUGHPUT_OVERRIDE),
+        required("RegionName", &REGION_NAME),
+        optional("TableClassOverride", &TABLE_CLASS),
+    ],
+});
+static REPLICATION_GROUP_UPDATE: Shape = Shape::Structure(&Structure {
+    name: "ReplicationGroupUpdate",
+    members: &[
+        optional("Create", &CREATE_REPLICATION_GROUP_MEMBER_ACTION),
+        optional("Delete", &DELETE_REPLICATION_GROUP_MEMBER_ACTION),
+        optional("Disassociate", &DISASSOCIATE_REPLICATION_GROUP_MEMBER_ACTION),
+        optional("Update", &UPDATE_REPLICATION_GROUP_MEMBER_ACTION),
+    ],
+});
+static REPLICATION_GROUP_UPDATE_LIST: Shape = list_of(&REPLICATION_GROUP_UPDATE, 1, usize::MAX);
+static CREATE_VECTOR_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+    name: "CreateVectorIndexAction",
+    members: &[
+        required("Dimensions", &POSITIVE_LONG_OBJECT),
+        required("DistanceFunction", &VECTOR_DISTANCE_FUNCTION),
+        required("IndexName", &INDEX_NAME),
+        required("Projection", &PROJECTION),
+        optional("SearchSchema", &SEARCH_SCHEMA),
+        required("VectorAttribute", &VECTOR_ATTRIBUTE_DEFINITION),
+    ],
+});
+static DELETE_VECTOR_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+    name: "DeleteVectorIndexAction",
+    members: &[required("IndexName", &INDEX_NAME)],
+});
+static VECTOR_INDEX_UPDATE: Shape = Shape::Structure(&Structure {
+    name: "VectorIndexUpdate",
+    members: &[
+        optional("Create", &CREATE_VECTOR_INDEX_ACTION),
+        optional("Delete", &DELETE_VECTOR_INDEX_ACTION),
+    ],
+});
+static VECTOR_INDEX_UPDATE_LIST: Shape = list(&VECTOR_INDEX_UPDATE);
+static CONDITION_EXPRESSION: Shape = text();
+static CONDITIONAL_OPERATOR: Shape = word(&["AND", "OR"]);
+static ATTRIBUTE_VALUE_LIST: Shape = list(&Shape::Attribute);
+static COMPARISON_OPERATOR: Shape = word(&[
+    "EQ",
+    "NE",
+    "IN",
+    "LE",
+    "LT",
+    "GE",
+    "GT",
+    "BETWEEN",
+    "NOT_NULL",
+    "NULL",
+    "CONTAINS",
+    "NOT_CONTAINS",
+    "BEGINS_WITH",
+]);
+static EXPECTED_ATTRIBUTE_VALUE: Shape = Shape::Structure(&Structure {
+    name: "ExpectedAttributeValue",
+    members: &[
+        optional("AttributeValueList", &ATTRIBUTE_VALUE_LIST),
+        optional("ComparisonOperator", &COMPARISON_OPERATOR),
+        optional("Exists", &Shape::Boolean),
+        optional("Value", &Shape::Attribute),
+    ],
+});
+static EXPECTED_ATTRIBUTE_MAP: Shape = Shape::Map(Map {
+    keys: Keys::Sized(Sizes { min: 0, max: 65535 }),
+    value: &EXPECTED_ATTRIBUTE_VALUE,
+    sizes: Sizes::ANY,
+});
+static EXPRESSION_ATTRIBUTE_NAME_MAP: Shape =
+    Shape::Map(Map { keys: Keys::Any, value: &ATTRIBUTE_NAME, sizes: Sizes::ANY });
+static EXPRESSION_ATTRIBUTE_VALUE_MAP: Shape =
+    Shape::Map(Map { keys: Keys::Any, value: &Shape::Attribute, sizes: Sizes::ANY });
+static RETURN_CONSUMED_CAPACITY: Shape = word(&["INDEXES", "TOTAL", "NONE"]);
+static RETURN_ITEM_COLLECTION_METRICS: Shape = word(&["SIZE", "NONE"]);
+static RETURN_VALUE: Shape = word(&["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"]);
+static RETURN_VALUES_ON_CONDITION_CHECK_FAILURE: Shape = word(&["ALL_OLD", "NONE"]);
+static ATTRIBUTE_NAME_LIST: Shape = list_of(&ATTRIBUTE_NAME, 1, usize::MAX);
+static PROJECTION_EXPRESSION: Shape = text();
+static ATTRIBUTE_ACTION: Shape = word(&["ADD", "PUT", "DELETE"]);
+static ATTRIBUTE_VALUE_UPDATE: Shape = Shape::Structure(&Structure {
+    name: "AttributeValueUpdate",
+    members: &[optional("Action", &ATTRIBUTE_ACTION), optional("Value", &Shape::Attribute)],
+});
+static ATTRIBUTE_UPDATES: Shape = Shape::Map(Map {
+    keys: Keys::Sized(Sizes { min: 0, max: 65535 }),
+    value: &ATTRIBUTE_VALUE_UPDATE,
+    sizes: Sizes::ANY,
+});
+static UPDATE_EXPRESSION: Shape = text();
+static KEY_LIST: Shape = list_of(&Shape::Item, 1, 100);
+static KEYS_AND_ATTRIBUTES: Shape = Shape::Structure(&Structure {
+    name: "KeysAndAttributes",
+    members: &[
+        optional("AttributesToGet", &ATTRIBUTE_NAME_LIST),
+        optional("ConsistentRead", &Shape::Boolean),
+        optional("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+        required("Keys", &KEY_LIST),
+        optional("ProjectionExpression", &PROJECTION_EXPRESSION),
+    ],
+});
+static BATCH_GET_REQUEST_MAP: Shape =
+    Shape::Map(Map { keys: Keys::TableName, value: &KEYS_AND_ATTRIBUTES, sizes: Sizes { min: 1, max: 100 } });
+static DELETE_REQUEST: Shape =
+    Shape::Structure(&Structure { name: "DeleteRequest", members: &[required("Key", &Shape::Item)] });
+static PUT_REQUEST: Shape =
+    Shape::Structure(&Structure { name: "PutRequest", members: &[required("Item", &Shape::Item)] });
+static WRITE_REQUEST: Shape = Shape::Structure(&Structure {
+    name: "WriteRequest",
+    members: &[optional("DeleteRequest", &DELETE_REQUEST), optional("PutRequest", &PUT_REQUEST)],
+});
+static WRITE_REQUESTS: Shape = list_of(&WRITE_REQUEST, 1, 25);
+static BATCH_WRITE_ITEM_REQUEST_MAP: Shape =
+    Shape::Map(Map { keys: Keys::TableName, value: &WRITE_REQUESTS, sizes: Sizes { min: 1, max: 25 } });
+static KEY_EXPRESSION: Shape = text();
+static CONDITION: Shape = Shape::Structure(&Structure {
+    name: "Condition",
+    members: &[
+        optional("AttributeValueList", &ATTRIBUTE_VALUE_LIST),
+        required("ComparisonOperator", &COMPARISON_OPERATOR),
+    ],
+});
+static KEY_CONDITIONS: Shape =
+    Shape::Map(Map { keys: Keys::Sized(Sizes { min: 0, max: 65535 }), value: &CONDITION, sizes: Sizes::ANY });
+static POSITIVE_INTEGER_OBJECT: Shape = Shape::Integer(Integer { class: "Integer", min: Some(1), max: None });
+static FILTER_CONDITION_MAP: Shape =
+    Shape::Map(Map { keys: Keys::Sized(Sizes { min: 0, max: 65535 }), value: &CONDITION, sizes: Sizes::ANY });
+static SELECT: Shape = word(&["ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "SPECIFIC_ATTRIBUTES", "COUNT"]);
+static SCAN_SEGMENT: Shape = Shape::Integer(Integer { class: "Integer", min: Some(0), max: Some(999999) });
+static SCAN_TOTAL_SEGMENTS: Shape =
+    Shape::Integer(Integer { class: "Integer", min: Some(1), max: Some(1000000) });
