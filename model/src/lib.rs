@@ -20,6 +20,7 @@ pub mod key;
 pub mod limits;
 pub mod map;
 pub mod number;
+mod record;
 pub mod ring;
 pub mod table;
 

@@ -1,9 +1,14 @@
-//! A table's description. Its record, on disk and on the wire, is an item.
+//! A table's description. Its record, on disk and on the wire, is an item (FORMAT.md "Table records").
+//!
+//! The router makes DescribeTable's answer out of it, the catalog keeps it, and everybody finds a table's key schema
+//! here. Promises: a record that this version does not know in full is refused, never read in part.
+//! Leaves to others: which changes are allowed and what they answer (`router`), and when they happen (`shard`).
 
-use crate::{
-    item::{Corrupt, ItemRef},
-    key::{KeySchema, KeyType, TableId},
-};
+mod record;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use crate::key::{KeySchema, KeyType, TableId};
 
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +33,12 @@ pub struct Table {
     pub deletion_protection: bool,
     /// TableClass.
     pub class: TableClass,
-    /// SSESpecification, if one was given.
+    /// SSESpecification, if one with Enabled true was given.
     pub encryption: Option<Encryption>,
-    /// Tags, in order of key.
+    /// Tags, ascending by key.
     pub tags: Vec<Tag>,
 }
+
 /// An entry of AttributeDefinitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributeDefinition {
@@ -41,6 +47,7 @@ pub struct AttributeDefinition {
     /// Its type.
     pub kind: KeyType,
 }
+
 /// TableStatus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableStatus {
@@ -53,13 +60,8 @@ pub enum TableStatus {
     /// DELETING
     Deleting,
 }
-impl TableStatus {
-    /// The API's word.
-    pub fn name(self) -> &'static str {
-        todo!()
-    }
-}
-/// BillingMode and what belongs to it.
+
+/// BillingMode and what belongs to it. Wall times are microseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Billing {
     /// The mode.
@@ -68,15 +70,16 @@ pub struct Billing {
     pub read_units: u64,
     /// Write units per second; 0 when on demand.
     pub write_units: u64,
-    /// LastIncreaseDateTime in microseconds.
+    /// LastIncreaseDateTime.
     pub last_increase_us: Option<u64>,
-    /// LastDecreaseDateTime in microseconds.
+    /// LastDecreaseDateTime.
     pub last_decrease_us: Option<u64>,
-    /// NumberOfDecreasesToday, as of the last decrease.
+    /// NumberOfDecreasesToday, as of the last decrease: it counts for that UTC day only.
     pub decreases_today: u64,
-    /// LastUpdateToPayPerRequestDateTime in microseconds.
+    /// LastUpdateToPayPerRequestDateTime.
     pub last_on_demand_us: Option<u64>,
 }
+
 /// BillingMode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum BillingMode {
@@ -86,16 +89,11 @@ pub enum BillingMode {
     /// PAY_PER_REQUEST
     PayPerRequest,
 }
-impl BillingMode {
-    /// The API's word.
-    pub fn name(self) -> &'static str {
-        todo!()
-    }
-}
+
 /// TableClass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum TableClass {
-    /// STANDARD, and the client did not say so.
+    /// STANDARD, and the client did not say so: DescribeTable does not show it.
     #[default]
     Default,
     /// STANDARD
@@ -103,18 +101,14 @@ pub enum TableClass {
     /// STANDARD_INFREQUENT_ACCESS
     InfrequentAccess,
 }
-impl TableClass {
-    /// The API's word.
-    pub fn name(self) -> &'static str {
-        todo!()
-    }
-}
+
 /// SSESpecification with Enabled true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encryption {
     /// KMSMasterKeyId as given.
     pub key: Option<String>,
 }
+
 /// A tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
@@ -123,13 +117,68 @@ pub struct Tag {
     /// Its value.
     pub value: String,
 }
-impl Table {
-    /// The table's record.
-    pub fn to_item(&self) -> Vec<u8> {
-        todo!()
+
+impl TableStatus {
+    /// All of them.
+    pub const ALL: [TableStatus; 4] =
+        [TableStatus::Creating, TableStatus::Active, TableStatus::Updating, TableStatus::Deleting];
+
+    /// The API's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            TableStatus::Creating => "CREATING",
+            TableStatus::Active => "ACTIVE",
+            TableStatus::Updating => "UPDATING",
+            TableStatus::Deleting => "DELETING",
+        }
     }
-    /// Reads a record, fully checked; a version or an attribute that it does not know is refused.
-    pub fn from_item(_item: ItemRef<'_>) -> Result<Table, Corrupt> {
-        todo!()
+}
+
+impl BillingMode {
+    /// The API's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            BillingMode::Provisioned => "PROVISIONED",
+            BillingMode::PayPerRequest => "PAY_PER_REQUEST",
+        }
+    }
+
+    /// The reverse of `name`.
+    pub fn from_name(name: &str) -> Option<BillingMode> {
+        [BillingMode::Provisioned, BillingMode::PayPerRequest].into_iter().find(|mode| mode.name() == name)
+    }
+}
+
+impl TableClass {
+    /// The API's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            TableClass::Default | TableClass::Standard => "STANDARD",
+            TableClass::InfrequentAccess => "STANDARD_INFREQUENT_ACCESS",
+        }
+    }
+
+    /// What a client means by a word.
+    pub fn from_name(name: &str) -> Option<TableClass> {
+        [TableClass::Standard, TableClass::InfrequentAccess].into_iter().find(|class| class.name() == name)
+    }
+}
+
+impl Billing {
+    /// NumberOfDecreasesToday as of `now_us`: it begins at 0 with each UTC day.
+    pub fn decreases_today(&self, now_us: u64) -> u64 {
+        const DAY_US: u64 = 24 * 60 * 60 * 1_000_000;
+        let is_today = self.last_decrease_us.is_some_and(|last| last / DAY_US == now_us / DAY_US);
+        if is_today { self.decreases_today } else { 0 }
+    }
+}
+
+impl Table {
+    /// The attribute's type, if it is among the AttributeDefinitions.
+    pub fn attribute_kind(&self, name: &str) -> Option<KeyType> {
+        self.attribute_definitions
+            .iter()
+            .find(|definition| definition.name == name)
+            .map(|definition| definition.kind)
     }
 }

@@ -560,6 +560,6 @@ fn neither_check_nor_readers_panic_on_random_bytes() {
             *width = [1, 1, 2, 4][chance.below(4) as usize];
         }
         let _ = ItemRef::check(&bytes);
-        ItemRef::trusted(&bytes).iter().take(100).for_each(|(_, value)| drop(walk(value, 0)));
+        ItemRef::trusted(&bytes).iter().take(100).for_each(|(_, value)| assert!(walk(value, 0) > 0));
     }
 }
