@@ -1,13 +1,22 @@
 //! What a client is told when the answer is no: DynamoDB's code and message, exactly.
+//!
+//! An [`ApiError`] is an answer, not a failure: it travels from the shard to the router like any reply, as the code's
+//! number, the message and the item. Promises: a code's number never changes and is never reused.
+//! Leaves to others: the body and headers around it (`router`).
 
-/// An answer of DynamoDB's other kind.
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+/// DynamoDB's answer when it is not yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     /// Which exception.
     pub code: Code,
     /// The message, exactly DynamoDB's.
     pub message: String,
-    /// The item as it was, for `ReturnValuesOnConditionCheckFailure`.
+    /// The item as it was, encoded, for `ReturnValuesOnConditionCheckFailure`.
     pub item: Option<Vec<u8>>,
 }
 
@@ -16,10 +25,12 @@ impl ApiError {
     pub fn new(code: Code, message: impl Into<String>) -> ApiError {
         ApiError { code, message: message.into(), item: None }
     }
-    /// A ValidationException.
+
+    /// A ValidationException, the most common one.
     pub fn validation(message: impl Into<String>) -> ApiError {
         ApiError::new(Code::Validation, message)
     }
+
     /// The same with the item as it was.
     #[must_use]
     pub fn with_item(mut self, item: Vec<u8>) -> ApiError {
@@ -28,6 +39,44 @@ impl ApiError {
     }
 }
 
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl Code {
+    /// The exception with its namespace, as it stands in `__type`.
+    pub fn type_name(self) -> String {
+        [self.prefix(), self.name()].concat()
+    }
+
+    /// The member of the body that holds the message: the API's shapes spell it in two ways.
+    pub fn message_member(self) -> &'static str {
+        match self {
+            Code::Serialization
+            | Code::AccessDenied
+            | Code::TransactionCanceled
+            | Code::TransactionInProgress
+            | Code::IdempotentParameterMismatch => "Message",
+            _ => "message",
+        }
+    }
+
+    /// Whether the server is at fault: a client may try the same request again.
+    pub fn is_fault(self) -> bool {
+        self.status() >= 500
+    }
+}
+
+const DYNAMODB: &str = "com.amazonaws.dynamodb.v20120810#";
+const VALIDATE: &str = "com.amazon.coral.validate#";
+const SERVICE: &str = "com.amazon.coral.service#";
+const AVAILABILITY: &str = "com.amazon.coral.availability#";
+
+/// One line per exception: number, variant, namespace, name, HTTP status.
 macro_rules! codes {
     ($($number:literal $variant:ident $prefix:ident $name:literal $status:literal,)*) => {
         /// Every exception that a client can meet.
@@ -52,12 +101,6 @@ macro_rules! codes {
         }
     };
 }
-
-const DYNAMODB: &str = "com.amazonaws.dynamodb.v20120810#";
-const STREAMS: &str = "com.amazonaws.dynamodbstreams.v20120810#";
-const VALIDATE: &str = "com.amazon.coral.validate#";
-const SERVICE: &str = "com.amazon.coral.service#";
-const AVAILABILITY: &str = "com.amazon.coral.availability#";
 
 codes! {
     1 Validation VALIDATE "ValidationException" 400,
@@ -109,6 +152,6 @@ codes! {
     131 ReplicatedWriteConflict DYNAMODB "ReplicatedWriteConflictException" 400,
     132 PolicyNotFound DYNAMODB "PolicyNotFoundException" 400,
 
-    200 ExpiredIterator STREAMS "ExpiredIteratorException" 400,
-    201 TrimmedDataAccess STREAMS "TrimmedDataAccessException" 400,
+    200 ExpiredIterator DYNAMODB "ExpiredIteratorException" 400,
+    201 TrimmedDataAccess DYNAMODB "TrimmedDataAccessException" 400,
 }

@@ -1,4 +1,6 @@
-//! Every limit that DynamoDB documents and torc keeps, by name. Bytes unless the name says otherwise.
+//! Every limit that DynamoDB documents and torc keeps, by name; the unit is in the name.
+//!
+//! Source: DynamoDB Developer Guide, "Quotas in Amazon DynamoDB" and "Constraints in Amazon DynamoDB".
 
 /// Bytes of an item as [`crate::item::ItemRef::charged_bytes`] counts them.
 pub const ITEM_BYTES_MAX: usize = 400 * 1024;
@@ -18,7 +20,7 @@ pub const NUMBER_DIGITS_MAX: usize = 38;
 pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of an expression's text.
 pub const EXPRESSION_BYTES_MAX: usize = 4096;
-/// Bytes of one expression attribute name or value, and the total of all names' or values' texts.
+/// Bytes of all attribute names and values that one expression substitutes.
 pub const EXPRESSION_VALUES_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Operators and functions in one expression.
 pub const EXPRESSION_OPERATORS_MAX: usize = 300;
@@ -56,3 +58,10 @@ pub const TAGS_MAX: usize = 50;
 pub const READ_UNIT_BYTES: usize = 4096;
 /// Bytes that one write unit covers.
 pub const WRITE_UNIT_BYTES: usize = 1024;
+
+const _: () =
+    assert!(PARTITION_KEY_BYTES_MAX + SORT_KEY_BYTES_MAX < ITEM_BYTES_MAX, "an item has room for its key");
+const _: () = assert!(ITEM_BYTES_MAX < PAGE_BYTES_MAX, "every item fits a page");
+const _: () = assert!(NUMBER_DIGITS_MAX.is_multiple_of(2), "digits are packed two by two");
+const _: () =
+    assert!(BATCH_WRITE_ITEMS_MAX * ITEM_BYTES_MAX <= BATCH_WRITE_BYTES_MAX, "a batch of largest items fits");

@@ -1,7 +1,7 @@
 //! A table as an item and back.
 
 use crate::{
-    item::{Corrupt, ItemBuilder, ItemRef, MapRef, ValueRef},
+    item::{Corrupt, ItemBuilder, ItemRef, MapRef},
     key::{KeyAttribute, KeySchema, KeyType, TableId},
     record::{Fields, push_bool, push_list, push_map, push_number, push_text},
     table::{AttributeDefinition, Billing, BillingMode, Encryption, Table, TableClass, TableStatus, Tag},
