@@ -1,8 +1,10 @@
 //! The calls that are under way: counted per peer, expired by one sweeper, ended exactly once.
 //!
-//!     enter (counts in, or Busy) --> Entry --hand_over--> finish(id, reply)     counts out, tells the caller
-//!                                      \--dropped--> counts out                 nothing was sent
-//!     sweep: tells callers whose deadline has passed; their calls still count until the reply comes
+//! ```text
+//! enter (counts in, or Busy) --> Entry --hand_over--> finish(id, reply)     counts out, tells the caller
+//!                                  \--dropped--> counts out                 nothing was sent
+//! sweep: tells callers whose deadline has passed; their calls still count until the reply comes
+//! ```
 //!
 //! Promises: a caller hears once; what is counted in is counted out. Shared by `mesh` and `session`.
 

@@ -1,6 +1,8 @@
 //! The bytes between processes: a hello each way, then frames. Pure: no I/O here.
 //!
-//!     hello (64 bytes) | frame | frame | ...        frame = header (32 bytes) | payload
+//! ```text
+//! hello (64 bytes) | frame | frame | ...        frame = header (32 bytes) | payload
+//! ```
 //!
 //! 1. Both ends send a [`Hello`] first: magic, version, cluster, who speaks, and a checksum.
 //! 2. Then each sends frames. The header has its own checksum, so that a damaged length is noticed before anybody

@@ -1,7 +1,9 @@
 //! Calls between the cores of one process.
 //!
-//!     call --same core--> handler(request).await
-//!     call --mailbox--> [request | call id | deadline | kind] --> spawned handler --mailbox--> [reply | ..] --> caller
+//! ```text
+//! call --same core--> handler(request).await
+//! call --mailbox--> [request | call id | deadline | kind] --> spawned handler --mailbox--> [reply | ..] --> caller
+//! ```
 //!
 //! 1. A call to this core runs the registered handler inside the caller's own task: no packet, no copy.
 //! 2. A call to another core gets an id, goes into that core's mailbox, and waits. The bytes of the request are

@@ -1,7 +1,9 @@
 //! What routers ask and shards answer: one rkyv archive per message, checked once, read in place.
 //!
-//!     Request { epoch, operation } --encode--> bytes --mesh or frame--> read_request --> &ArchivedRequest
-//!     Reply                        <--read_reply-- bytes <--mesh or frame-- encode
+//! ```text
+//! Request { epoch, operation } --encode--> bytes --mesh or frame--> read_request --> &ArchivedRequest
+//! Reply                        <--read_reply-- bytes <--mesh or frame-- encode
+//! ```
 //!
 //! 1. The sender fills an owned [`Request`] or [`Reply`] and calls `encode`: one copy into one buffer.
 //! 2. The receiver calls [`read_request`] or [`read_reply`] once: length limit, bytecheck, then what bytecheck

@@ -1,6 +1,8 @@
 //! Calls between processes: one framed, checksummed stream, many calls on it at once.
 //!
-//!     call --> queue --writer--> hello | frame | frame ~~~> reader --> spawned handler --> queue --writer--> ...
+//! ```text
+//! call --> queue --writer--> hello | frame | frame ~~~> reader --> spawned handler --> queue --writer--> ...
+//! ```
 //!
 //! 1. [`Session::connect`] or [`Session::accept`] exchanges the hellos under a deadline and refuses a stranger.
 //! 2. [`Session::run`] reads, writes, expires calls and pings until something fails; it says what.

@@ -108,7 +108,7 @@ fn every_request_comes_back_at_every_alignment() {
         for shift in 0..16 {
             let moved = shifted(&bytes, shift);
             let read = read_request(&moved[shift..]).expect("a sound message");
-            assert_eq!(format!("{read:?}").len(), format!("{:?}", read_request(&bytes).unwrap()).len());
+            assert_eq!(format!("{read:?}"), format!("{:?}", read_request(&bytes).unwrap()));
             assert_eq!(read.epoch, 11);
         }
     }
