@@ -1,0 +1,118 @@
+//! Reading items by key.
+
+use crate::clock::Stamp;
+use crate::dispatch::Address;
+use crate::refusal::Refusal;
+use crate::shard::Shard;
+use crate::stored;
+use lsm::Value;
+use model::expression::ProjectionProgram;
+use model::item::ItemRef;
+use model::key::TableId;
+use model::ring::VnodeId;
+use net::message::{ArchivedGet, ArchivedGetMany, ArchivedKeyAt, Item, Part, optional};
+use runtime::Runtime;
+use runtime::sync::join_all;
+
+/// Reads of one `GetMany` that are under way at once.
+const READS_AT_ONCE: usize = 16;
+
+/// An item as it was read; keeps its bytes.
+pub(crate) struct Found {
+    value: Value,
+}
+
+impl Found {
+    /// The item.
+    pub(crate) fn item(&self) -> ItemRef<'_> {
+        // The block's checksum was verified, and only checked items are written.
+        ItemRef::trusted(&self.value[stored::STORED_HEADER_BYTES..])
+    }
+
+    /// When it was written.
+    pub(crate) fn stamp(&self) -> Stamp {
+        stored::open(&self.value).expect("checked when it was read").0
+    }
+
+    /// A copy of the item's bytes.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.item().bytes().to_vec()
+    }
+}
+
+/// Bytes of an item as they are charged, in a message's type.
+pub(crate) fn charged(item: ItemRef<'_>) -> u32 {
+    u32::try_from(item.charged_bytes()).expect("an item is far smaller than 4 GiB")
+}
+
+/// The address of a single key.
+pub(crate) fn address(epoch: u64, at: &ArchivedKeyAt) -> Address<'_> {
+    let (vnode, table) = (VnodeId(at.vnode.to_native()), TableId(at.table.to_native()));
+    Address { epoch, vnode, table, key: Some(at.key.as_slice()) }
+}
+
+impl<R: Runtime> Shard<R> {
+    /// GetItem. Both kinds of read see every acknowledged write here, because this shard leads the vnode and answers a
+    /// write only after it is applied; eventual reads may go to other replicas once there are any.
+    pub(crate) async fn get(&self, epoch: u64, get: &ArchivedGet) -> Result<Item, Refusal> {
+        self.check(address(epoch, &get.at))?;
+        let projection = self.projection(optional(&get.projection))?;
+        let Some(found) = self.find(&get.at.key).await? else {
+            return Ok(Item { item: None, charged_bytes: 0 });
+        };
+        let item = found.item();
+        let projected = match projection {
+            Some(projection) => projection.project(item),
+            None => item.bytes().to_vec(),
+        };
+        Ok(Item { item: Some(projected), charged_bytes: charged(item) })
+    }
+
+    /// BatchGetItem's share of this shard. Parts fail alone; what is over the size is left for another call.
+    pub(crate) async fn get_many(&self, epoch: u64, many: &ArchivedGetMany) -> Vec<Part> {
+        let bytes_max = many.bytes_max.to_native() as usize;
+        let mut parts = Vec::with_capacity(many.gets.len());
+        let mut bytes = 0;
+        for gets in many.gets.as_slice().chunks(READS_AT_ONCE) {
+            if bytes >= bytes_max {
+                parts.extend(gets.iter().map(|_| Part::Skipped));
+                continue;
+            }
+            for answer in join_all(gets.iter().map(|get| self.get(epoch, get))).await {
+                let size = answer.as_ref().map_or(0, |item| item.charged_bytes as usize);
+                let over = bytes > 0 && bytes + size > bytes_max;
+                bytes += size;
+                parts.push(match answer {
+                    Ok(_) if over => Part::Skipped,
+                    Ok(item) => Part::Item(item),
+                    Err(refusal) => refusal.into(),
+                });
+            }
+        }
+        parts
+    }
+
+    /// The item of a storage key.
+    pub(crate) async fn find(&self, key: &[u8]) -> Result<Option<Found>, Refusal> {
+        let value = self.tree.get(key).await.map_err(|error| self.internal(&error))?;
+        let Some(value) = value else { return Ok(None) };
+        if stored::open(&value).is_none() {
+            return Err(self.internal(&"a stored value of an unknown version"));
+        }
+        Ok(Some(Found { value }))
+    }
+
+    /// A checked projection.
+    pub(crate) fn projection<'p>(
+        &self,
+        program: Option<&'p [u8]>,
+    ) -> Result<Option<ProjectionProgram<'p>>, Refusal> {
+        program.map(ProjectionProgram::check).transpose().map_err(|error| self.internal(&error))
+    }
+
+    /// Reports what a client is not told.
+    pub(crate) fn internal(&self, error: &dyn std::fmt::Display) -> Refusal {
+        (self.options.report)(&format!("shard {}: {error}", self.options.shard.0));
+        Refusal::internal()
+    }
+}

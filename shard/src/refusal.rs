@@ -1,0 +1,60 @@
+//! Why a client's operation is not done: another owner, no room, or one of DynamoDB's exceptions.
+
+use model::error::{ApiError, Code};
+use net::message::{Failed, Moved, Part, Reply};
+
+/// Why an operation is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Somebody else owns the vnode.
+    Moved(Moved),
+    /// No room at this moment.
+    Busy,
+    /// One of DynamoDB's exceptions.
+    Failed(Failed),
+}
+
+impl Refusal {
+    /// The answer to what must not happen; the cause was reported where it was met.
+    pub fn internal() -> Refusal {
+        ApiError::new(Code::InternalServerError, "Internal server error").into()
+    }
+
+    /// The table is not there, or not yet, or no longer.
+    pub fn no_table() -> Refusal {
+        ApiError::new(Code::ResourceNotFound, "Requested resource not found").into()
+    }
+
+    /// The item did not pass the condition.
+    pub fn condition_failed(old: Option<Vec<u8>>) -> Refusal {
+        let mut error = ApiError::new(Code::ConditionalCheckFailed, "The conditional request failed");
+        error.item = old;
+        error.into()
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Refusal {
+        Refusal::Failed(Failed { code: error.code.number(), message: error.message, item: error.item })
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Reply {
+        match refusal {
+            Refusal::Moved(moved) => Reply::Moved(moved),
+            Refusal::Busy => Reply::Busy,
+            Refusal::Failed(failed) => Reply::Failed(failed),
+        }
+    }
+}
+
+impl From<Refusal> for Part {
+    fn from(refusal: Refusal) -> Part {
+        match refusal {
+            Refusal::Moved(moved) => Part::Moved(moved),
+            Refusal::Busy => Part::Busy,
+            Refusal::Failed(failed) => Part::Failed(failed),
+        }
+    }
+}

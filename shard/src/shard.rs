@@ -1,0 +1,243 @@
+//! One core's share of a node: its log, its tree, its vnodes, and the tasks that keep them going.
+
+use crate::admission::Admission;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::latch::Latches;
+use crate::node::{Identity, shard_dir};
+use crate::recovery;
+use crate::replication::Replication;
+use crate::tables::Tables;
+use lsm::log::{Log, LogOptions};
+use lsm::{Tree, TreeOptions};
+use model::ring::{CATALOG, Place, ShardId, VnodeId};
+use net::mesh::{Handler, Mesh};
+use runtime::Runtime;
+use runtime::sync::{Either, Notify, select};
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Most bytes of a log record: the largest value and what a command puts around it.
+const RECORD_BYTES_MAX: usize = lsm::VALUE_BYTES_MAX + (64 << 10);
+
+/// Where a shard lies and what it may use.
+#[derive(Clone)]
+pub struct ShardOptions {
+    /// Who this node is.
+    pub identity: Identity,
+    /// Which of its shards.
+    pub shard: ShardId,
+    /// The shard's own directory.
+    pub dir: PathBuf,
+    /// Operations that may be under way at once; more are answered with `Busy`.
+    pub operations_max: usize,
+    /// Bytes of their requests.
+    pub operation_bytes_max: usize,
+    /// Catalog operations that may wait.
+    pub catalog_waiting_max: usize,
+    /// Below so many free bytes on the file system, writes that grow are answered with `Busy`; reads and deletes go on.
+    pub disk_reserve_bytes: u64,
+    /// How often to look at the free bytes.
+    pub disk_check_every: Duration,
+    /// The log.
+    pub log: LogOptions,
+    /// The tree.
+    pub tree: TreeOptions,
+    /// Takes a line about something that a client was answered with "internal server error" for.
+    pub report: Rc<dyn Fn(&str)>,
+}
+
+impl ShardOptions {
+    /// The defaults for a shard of the node in `data`, with `memory_bytes` for memtables, cache and buffers.
+    pub fn new(
+        data: &std::path::Path,
+        identity: Identity,
+        shard: ShardId,
+        memory_bytes: usize,
+    ) -> ShardOptions {
+        assert!(shard.0 < identity.shard_count, "shard {} of {}", shard.0, identity.shard_count);
+        let dir = shard_dir(data, shard);
+        let whose = lsm::log::Identity { cluster: identity.cluster, node: identity.number.0, shard: shard.0 };
+        let mut log = LogOptions::new(dir.join("log"), whose);
+        log.record_bytes_max = RECORD_BYTES_MAX;
+        let mut tree = TreeOptions::new(dir.join("tree"));
+        // An open and two waiting memtables take at most three eighths, the cache a half, buffers the rest.
+        tree.memtable_bytes = (memory_bytes / 8).clamp(1 << 20, 64 << 20);
+        tree.cache_bytes = (memory_bytes / 2).max(1 << 20);
+        ShardOptions {
+            identity,
+            shard,
+            dir,
+            operations_max: 16 << 10,
+            operation_bytes_max: (memory_bytes / 8).clamp(32 << 20, 256 << 20),
+            catalog_waiting_max: 128,
+            disk_reserve_bytes: 256 << 20,
+            disk_check_every: Duration::from_secs(1),
+            log,
+            tree,
+            report: Rc::new(|line| eprintln!("torc: {line}")),
+        }
+    }
+}
+
+/// One core's share of a node.
+pub struct Shard<R: Runtime> {
+    pub(crate) rt: R,
+    pub(crate) options: ShardOptions,
+    pub(crate) mesh: Mesh<R>,
+    pub(crate) tree: Tree<R>,
+    pub(crate) log: Log<R>,
+    pub(crate) replication: Replication<R>,
+    pub(crate) latches: Latches,
+    pub(crate) clock: Clock,
+    pub(crate) admission: Admission,
+    pub(crate) tables: Tables,
+    /// Only on the shard that leads vnode 0.
+    pub(crate) catalog: Option<Catalog>,
+    /// By vnode: the highest index that is applied.
+    pub(crate) applied: RefCell<std::collections::BTreeMap<VnodeId, u64>>,
+    /// The disk is nearly full: only deletes are taken.
+    pub(crate) disk_full: Cell<bool>,
+    stopped: Cell<bool>,
+    stop: Notify,
+}
+
+impl<R: Runtime> Shard<R> {
+    /// Opens the shard: tree and log, and what the log holds beyond the tree is applied to it.
+    ///
+    /// The mesh's map cell must hold the node's ring already. The caller registers [`Shard::handler`] with the mesh and
+    /// runs [`Shard::run`].
+    pub async fn open(rt: R, options: ShardOptions, mesh: Mesh<R>) -> Result<Rc<Shard<R>>, Error> {
+        let vnodes = own_vnodes(&options, &mesh);
+        let tree = Tree::open(rt.clone(), options.tree.clone()).await?;
+        let clock = Clock::default();
+        let (log, replay) = Log::open(rt.clone(), options.log.clone()).await?;
+        let applied = recovery::replay(&rt, &options, &tree, replay, &clock, &vnodes).await?;
+        let next_index = applied.iter().map(|(vnode, index)| (*vnode, index + 1)).collect();
+        let catalog = match vnodes.contains(&CATALOG) {
+            true => Some(Catalog::load(&options, &tree, mesh.map().get().ring.clone()).await?),
+            false => None,
+        };
+        let shard = Shard {
+            latches: Latches::new(&rt),
+            admission: Admission::new(options.operations_max, options.operation_bytes_max),
+            tables: Tables::new(mesh.map().clone()),
+            replication: Replication::new(log.clone(), next_index),
+            applied: RefCell::new(applied),
+            disk_full: Cell::new(false),
+            stopped: Cell::new(false),
+            stop: Notify::new(),
+            rt,
+            options,
+            mesh,
+            tree,
+            log,
+            clock,
+            catalog,
+        };
+        Ok(Rc::new(shard))
+    }
+
+    /// What answers this shard's requests: for [`Mesh::set_handler`].
+    pub fn handler(self: &Rc<Self>) -> Handler {
+        let shard = self.clone();
+        Rc::new(move |request| {
+            let shard = shard.clone();
+            Box::pin(async move { shard.handle(request).await })
+        })
+    }
+
+    /// Applies, releases, watches the disk and works for the catalog, until [`Shard::close`] (Ok) or until the disk
+    /// fails (Err: the process must stop). One task runs it.
+    pub async fn run(self: &Rc<Self>) -> Result<(), Error> {
+        let stop = self.stop.notified();
+        if self.stopped.get() {
+            return Ok(());
+        }
+        let stopped = async {
+            stop.await;
+            Ok(())
+        };
+        let apply = async { Err(self.apply_committed().await) };
+        let release = async { Err(self.release_log().await) };
+        let watch = async { Err(self.watch_disk().await) };
+        let catalog = async { Err(self.run_catalog().await) };
+        let outcome = first(stopped, first(apply, first(release, first(watch, catalog)))).await;
+        if outcome.is_err() {
+            self.admission.shut();
+            self.replication.fail();
+        }
+        outcome
+    }
+
+    /// Stops cleanly: refuses new operations, finishes those under way, flushes the tree, closes the log. Then
+    /// [`Shard::run`] returns, which must be running until now.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.admission.close().await;
+        self.stop_running();
+        self.tree.close().await?;
+        self.release_covered();
+        self.log.close().await?;
+        Ok(())
+    }
+
+    /// Where this shard is on the ring.
+    pub(crate) fn place(&self) -> Place {
+        Place { node: self.options.identity.number, shard: self.options.shard }
+    }
+
+    fn stop_running(&self) {
+        self.stopped.set(true);
+        self.stop.notify_all();
+    }
+
+    /// Gives log segments back whenever a flush has made their entries durable in SSTables (rules W10, L1).
+    async fn release_log(&self) -> Error {
+        loop {
+            self.tree.flush_done().await;
+            self.release_covered();
+        }
+    }
+
+    fn release_covered(&self) {
+        self.log.release(|stream| self.tree.flushed_mark(stream));
+    }
+
+    /// Notices a file system that is nearly full before anything fails on it, and one that has room again.
+    async fn watch_disk(&self) -> Error {
+        loop {
+            // A file system that does not say counts as having room: the log and the tree will notice.
+            let free = self.rt.disk_free(&self.options.dir).unwrap_or(u64::MAX);
+            let full = free < self.options.disk_reserve_bytes;
+            if full != self.disk_full.replace(full) {
+                let now = if full { "refuses writes that grow" } else { "takes all writes again" };
+                let line = format!(
+                    "{}: {free} bytes are free, {} are the reserve: the shard {now}",
+                    self.options.dir.display(),
+                    self.options.disk_reserve_bytes
+                );
+                (self.options.report)(&line);
+            }
+            self.rt.sleep(self.options.disk_check_every).await;
+        }
+    }
+}
+
+/// The vnodes that the ring gives to this shard, the catalog among them on the founder's shard 0.
+fn own_vnodes<R: Runtime>(options: &ShardOptions, mesh: &Mesh<R>) -> std::collections::BTreeSet<VnodeId> {
+    let place = Place { node: options.identity.number, shard: options.shard };
+    let map = mesh.map().get();
+    let data = map.ring.vnodes.iter().filter(|vnode| vnode.leader == place).map(|vnode| vnode.id);
+    let catalog = (options.shard == ShardId(0)).then_some(CATALOG);
+    data.chain(catalog).collect()
+}
+
+async fn first<T>(a: impl Future<Output = T>, b: impl Future<Output = T>) -> T {
+    match select(a, b).await {
+        Either::First(value) | Either::Second(value) => value,
+    }
+}
