@@ -1,10 +1,51 @@
-//! The log: one append-only stream of checksummed records per shard.
+//! The log: one append-only stream of checksummed records per shard, shared by all its vnodes.
+//!
+//!     append --> open batch --seal--> [header | records | padding] --O_DSYNC--> durable up to Position
+//!                                     4 in flight, in any order                 always a prefix
+//!
+//! 1. [`Log::append`] copies a record into the open batch and names its end, a [`Position`].
+//! 2. A writer with a free slot lets the other ready tasks append (it yields once), seals the batch and sends it as
+//!    one device write. While all slots are busy the batch grows: group commit that adapts to the load by itself.
+//! 3. Writes complete in any order. What is durable is the longest prefix; [`Log::durable`] waits for it.
+//! 4. Segments are prepared in the background ahead of the writes, and recycled when [`Log::release`] says that
+//!    nobody needs them. A record is accepted only when its place on disk was written before, so that a full disk
+//!    refuses at the door and never strikes what was accepted.
+//! 5. [`Log::open`] reads what is there, tells a torn end from damage, and goes on in a new segment.
+//!
+//! Promises: order is append order; a record is durable when its wait returns; what was acknowledged is replayed, in
+//! order, or the log refuses to open and says where the damage is; nothing is replayed that was not appended. The
+//! bytes and the rules are in docs/FORMAT.md, "Log"; W1 to W13 are named where the code keeps them.
+//!
+//! Leaves to others: what a record means; which records are covered; one log directory is opened once at a time, and
+//! opened again only after `close` or the end of the process.
+//!
+//! Modules in reading order: `format` (bytes), `tail` (the end being written, no I/O), `writer` and `prepare` (the
+//! tasks), `recover` and `segment` (what is on disk), `replay` (reading it back), `pool`, `wait`.
 
+mod format;
+mod pool;
+mod prepare;
+mod recover;
+mod replay;
+mod segment;
+mod tail;
+mod wait;
+mod writer;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use runtime::Runtime;
+use ahash::RandomState;
+use runtime::sync::Notify;
+use runtime::{BLOCK_BYTES, Class, Purpose, Runtime};
+
+pub use replay::Replay;
+use tail::{FIRST_BATCH, Tail};
+use wait::{Idle, Waiters};
 
 use crate::Error;
 
@@ -78,6 +119,9 @@ pub struct LogOptions {
     pub ahead_bytes: u64,
     /// After so long without a write, an empty batch says that the last one is durable. Default 10 ms.
     pub idle: Duration,
+    /// A planted bug, for the tests that show that tests find it.
+    #[doc(hidden)]
+    pub canary: Canary,
 }
 
 impl LogOptions {
@@ -95,8 +139,54 @@ impl LogOptions {
             buffered_bytes_max: 8 << 20,
             ahead_bytes: 4 << 20,
             idle: Duration::from_millis(10),
+            canary: Canary::None,
         }
     }
+
+    /// Ties the numbers together; a log with options that contradict each other is a bug.
+    fn check(&self) {
+        let block = BLOCK_BYTES as u64;
+        let batch_bytes_max = self.batch_bytes_max() as u64;
+        assert!(self.segment_bytes.is_multiple_of(block), "segments are whole blocks");
+        assert!(
+            FIRST_BATCH + batch_bytes_max <= self.segment_bytes,
+            "the largest record fits into a segment"
+        );
+        assert!(self.ahead_bytes >= 2 * batch_bytes_max, "what is prepared ahead holds the largest record");
+        assert!(self.buffered_bytes_max >= self.batch_bytes_max(), "the buffers hold the largest record");
+        assert!((1..=64).contains(&self.writes_in_flight_max) && self.segments_max >= 4);
+    }
+
+    /// Bytes of a batch at most, padding included.
+    fn batch_bytes_max(&self) -> usize {
+        let alone = format::BATCH_HEADER_BYTES + format::record_bytes(self.record_bytes_max);
+        format::padded(alone.max(self.batch_bytes))
+    }
+}
+
+/// Bugs that can be planted, one at a time, so that a test can show that the tests would find them.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Canary {
+    /// No bug.
+    #[default]
+    None,
+    /// Segments are written without O_DSYNC: acknowledged before they are durable.
+    SkipSync,
+    /// New names in the directory are not synced.
+    SkipDirSync,
+    /// Checksums are not bound to a life, and replay does not look at who wrote a batch or what follows what.
+    AcceptStale,
+    /// Replay goes on behind a torn batch.
+    ReplayPastTorn,
+    /// Replay takes every bad batch for a torn end.
+    CutDamage,
+    /// A completed write counts as durable whether or not those before it are.
+    AckOutOfOrder,
+    /// A failed write counts as written.
+    IgnoreWriteError,
+    /// Segments are recycled while somebody needs their records.
+    ReleaseUncovered,
 }
 
 /// Counters since the log was opened, and its state at this moment.
@@ -120,94 +210,298 @@ pub struct Stats {
     pub segments_free: usize,
 }
 
-/// A shard's log. Cheap to clone; all clones are the same log, and it ends with the last of them.
+/// A shard's log. Cheap to clone; all clones are the same log, and its tasks end with the last of them.
 pub struct Log<R: Runtime> {
-    inner: Rc<Inner<R>>,
+    handle: Rc<Handle<R>>,
 }
 
+/// What the clones share: the state, which the tasks know too, and the tasks.
+struct Handle<R: Runtime> {
+    inner: Rc<Inner<R>>,
+    tasks: RefCell<Tasks<R>>,
+}
+
+/// The log's tasks; dropping them cancels them.
+struct Tasks<R: Runtime> {
+    /// End by themselves when the log is closing: what they have under way is finished.
+    working: Vec<R::Task<()>>,
+    /// Has nothing under way but a timer.
+    idle: Option<R::Task<()>>,
+}
+
+/// The state of a log. Nothing here is borrowed across an await or while somebody is woken.
 struct Inner<R: Runtime> {
-    _rt: R,
+    rt: R,
+    options: Rc<LogOptions>,
+    tail: RefCell<Tail<R::File>>,
+    waiters: RefCell<Waiters>,
+    idle_writers: RefCell<Idle>,
+    /// There may be room now, or never again.
+    room: Notify,
+    /// The preparer should look again.
+    prepare: Notify,
+    /// The idle task should look again.
+    active: Notify,
 }
 
 impl<R: Runtime> Clone for Log<R> {
     fn clone(&self) -> Self {
-        Log { inner: Rc::clone(&self.inner) }
+        Log { handle: Rc::clone(&self.handle) }
     }
 }
 
 impl<R: Runtime> Log<R> {
     /// Opens the log in `options.dir`. It can be appended to once the replay has been read to its end.
+    ///
+    /// Errors: `Io`; `Version`; `Corrupt` when the files do not form one log of this identity.
     pub async fn open(rt: R, options: LogOptions) -> Result<(Log<R>, Replay<R>), Error> {
-        let _ = (rt, options);
-        todo!("recovery")
+        options.check();
+        let survey = recover::survey(&rt, &options).await?;
+        let log = Log::new(rt, options);
+        let replay = Replay::new(log.clone(), survey)?;
+        Ok((log, replay))
+    }
+
+    fn new(rt: R, options: LogOptions) -> Log<R> {
+        let seed = || rt.random(Purpose::Hash);
+        let hash = RandomState::with_seeds(seed(), seed(), seed(), seed());
+        let options = Rc::new(options);
+        let inner = Inner {
+            tail: RefCell::new(Tail::new(Rc::clone(&options), hash)),
+            waiters: RefCell::default(),
+            idle_writers: RefCell::new(Idle::new(options.writes_in_flight_max)),
+            room: Notify::new(),
+            prepare: Notify::new(),
+            active: Notify::new(),
+            rt,
+            options,
+        };
+        let tasks = RefCell::new(Tasks { working: Vec::new(), idle: None });
+        Log { handle: Rc::new(Handle { inner: Rc::new(inner), tasks }) }
+    }
+
+    /// Starts the tasks of a log that can be appended to.
+    fn start(&self) {
+        let inner = &self.handle.inner;
+        let mut tasks = self.handle.tasks.borrow_mut();
+        for index in 0..inner.options.writes_in_flight_max {
+            let task = writer::run(Rc::clone(inner), index);
+            tasks.working.push(inner.rt.spawn(Class::Foreground, task));
+        }
+        let preparer = prepare::run(Rc::clone(inner));
+        tasks.working.push(inner.rt.spawn(Class::Background, preparer));
+        let idle = writer::mark_when_idle(Rc::clone(inner));
+        tasks.idle = Some(inner.rt.spawn(Class::Background, idle));
     }
 
     /// Copies a record into the open batch and names the place where it ends. Not durable yet: see [`Log::durable`].
     ///
-    /// Errors: `TooLarge`; `Busy` when the buffers are at their bound (wait for [`Log::ready`]); `Full`; `Poisoned`;
-    /// `Closed`. After any of them nothing was appended.
+    /// Errors: `TooLarge`; `Busy` when buffers or prepared room are used up at this moment (wait for [`Log::ready`]);
+    /// `Full`; `Poisoned`; `Closed`. After any of them nothing was appended.
     pub fn append(&self, record: Record<'_>) -> Result<Position, Error> {
-        let _ = record;
-        todo!("append")
+        let inner = &self.handle.inner;
+        let (appended, work) = {
+            let mut tail = inner.tail.borrow_mut();
+            let before = tail.work();
+            (tail.append(&record), tail.work() - before)
+        };
+        inner.work_grew(work);
+        appended
     }
 
-    /// Waits until there is room for a record, as far as one caller can tell. Back-pressure.
+    /// Waits until a record of any size would be accepted, as far as one caller can tell. Back-pressure.
+    ///
+    /// Errors: `Full` when there is room for no record at all and none can be made; `Poisoned`; `Closed`.
     pub async fn ready(&self) -> Result<(), Error> {
-        todo!("ready")
+        let inner = &self.handle.inner;
+        loop {
+            let notified = inner.room.notified();
+            if inner.tail.borrow().has_headroom()? {
+                return Ok(());
+            }
+            inner.prepare_if_wanted();
+            notified.await;
+        }
     }
 
-    /// [`Log::ready`] and [`Log::append`] until the record is in.
+    /// [`Log::ready`] and [`Log::append`] until the record is in, or refused for another reason than `Busy`.
     pub async fn append_when_ready(&self, record: Record<'_>) -> Result<Position, Error> {
-        let _ = record;
-        todo!("append_when_ready")
+        loop {
+            match self.append(record) {
+                Err(Error::Busy) => self.ready().await?,
+                other => return other,
+            }
+        }
     }
 
-    /// Waits until everything up to `position` is durable.
+    /// Waits until everything up to `position` is durable. Waiters are woken in the order of their positions.
+    ///
+    /// Errors: `Poisoned` when it will not become durable in this life of the log; whether it did is unknown.
     pub async fn durable(&self, position: Position) -> Result<(), Error> {
-        let _ = position;
-        todo!("durable")
+        assert!(position.0 <= self.handle.inner.tail.borrow().appended(), "positions come from append");
+        self.wait_for(position.0).await.map(|_| ())
     }
 
     /// Everything up to here is durable.
     pub fn durable_position(&self) -> Position {
-        todo!("durable_position")
+        Position(self.handle.inner.tail.borrow().durable())
     }
 
-    /// Waits until more than `position` is durable, and says how much.
+    /// Waits until more than `position` is durable, and says how much is.
     pub async fn durable_beyond(&self, position: Position) -> Result<Position, Error> {
-        let _ = position;
-        todo!("durable_beyond")
+        self.wait_for(position.0 + 1).await
+    }
+
+    async fn wait_for(&self, position: u64) -> Result<Position, Error> {
+        let mut waiting = Waiting { inner: &self.handle.inner, position, id: None };
+        poll_fn(|context| waiting.poll(context)).await
     }
 
     /// Gives back the oldest segments whose every record is covered: its index is at most `covered(its stream)`.
     ///
-    /// The caller promises that what covers them (tables and manifest) is durable and that nobody reads them any more.
+    /// The caller promises that what covers them (tables and manifest) is durable and that nobody else reads them
+    /// (W10). A segment is given back only when all older ones are.
     pub fn release(&self, covered: impl Fn(u64) -> u64) {
-        let _ = covered;
-        todo!("release")
+        let inner = &self.handle.inner;
+        inner.tail.borrow_mut().release(covered);
+        inner.prepare.notify_all();
     }
 
     /// Waits for what was appended, marks the end, and accepts nothing more.
+    ///
+    /// Errors: `Poisoned` when something that was appended did not become durable.
     pub async fn close(&self) -> Result<(), Error> {
-        todo!("close")
+        let inner = &self.handle.inner;
+        let appended = {
+            let mut tail = inner.tail.borrow_mut();
+            tail.closing = true;
+            tail.appended()
+        };
+        inner.room.notify_all();
+        let flushed = self.wait_for(appended).await;
+        if flushed.is_ok() && inner.push_watermark() {
+            let marked = inner.tail.borrow().appended();
+            self.wait_for(marked).await?;
+        }
+        self.stop().await;
+        flushed.map(|_| ())
+    }
+
+    /// Lets the tasks finish what they have under way.
+    async fn stop(&self) {
+        let inner = &self.handle.inner;
+        inner.tail.borrow_mut().stopping = true;
+        let working = {
+            let mut tasks = self.handle.tasks.borrow_mut();
+            tasks.idle = None;
+            std::mem::take(&mut tasks.working)
+        };
+        inner.prepare.notify_all();
+        inner.wake_writers(usize::MAX);
+        for task in working {
+            task.await;
+        }
     }
 
     /// Counters and state.
     pub fn stats(&self) -> Stats {
-        todo!("stats")
+        self.handle.inner.tail.borrow().stats()
     }
 }
 
-/// What the log held when it was opened, in append order.
-pub struct Replay<R: Runtime> {
-    _log: Log<R>,
+impl<R: Runtime> Inner<R> {
+    /// More writes could start than before: wakes a writer for each, and whoever works ahead of the writers.
+    fn work_grew(&self, work: usize) {
+        if work == 0 {
+            return;
+        }
+        self.wake_writers(work);
+        self.active.notify_all();
+        self.prepare_if_wanted();
+    }
+
+    fn wake_writers(&self, count: usize) {
+        for _ in 0..count {
+            let waker = self.idle_writers.borrow_mut().pop();
+            let Some(waker) = waker else { return };
+            waker.wake();
+        }
+    }
+
+    fn prepare_if_wanted(&self) {
+        let wanted = self.tail.borrow().room() < self.options.ahead_bytes;
+        if wanted {
+            self.prepare.notify_all();
+        }
+    }
+
+    /// Wakes those whose position is durable, in order, and those who wait for room.
+    fn advanced(&self) {
+        let durable = self.tail.borrow().durable();
+        loop {
+            let waker = self.waiters.borrow_mut().pop_until(durable);
+            let Some(waker) = waker else { break };
+            waker.wake();
+        }
+        self.room.notify_all();
+    }
+
+    /// Stops the log for good: `what` failed and is never retried (W5). All waiters fail.
+    fn fail(&self, why: &str) {
+        self.tail.borrow_mut().fail(why);
+        loop {
+            let waker = self.waiters.borrow_mut().pop_until(u64::MAX);
+            let Some(waker) = waker else { break };
+            waker.wake();
+        }
+        self.room.notify_all();
+        self.prepare.notify_all();
+        self.active.notify_all();
+        self.wake_writers(usize::MAX);
+    }
+
+    fn push_watermark(&self) -> bool {
+        let pushed = self.tail.borrow_mut().push_watermark();
+        if pushed {
+            self.wake_writers(1);
+        }
+        pushed
+    }
+
+    /// Whether the tasks should end.
+    fn is_stopping(&self) -> bool {
+        let tail = self.tail.borrow();
+        tail.failed.is_some() || tail.stopping
+    }
 }
 
-impl<R: Runtime> Replay<R> {
-    /// The next record and where it ends; `None` at the end, and then the log can be appended to.
-    ///
-    /// Errors: `Corrupt` when acknowledged bytes are damaged (nothing is changed on disk), `Io`, `Full`.
-    pub async fn next(&mut self) -> Result<Option<(Position, OwnedRecord)>, Error> {
-        todo!("replay")
+/// One caller that waits until `position` is durable.
+struct Waiting<'a, R: Runtime> {
+    inner: &'a Inner<R>,
+    position: u64,
+    id: Option<u64>,
+}
+
+impl<R: Runtime> Waiting<'_, R> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Position, Error>> {
+        let tail = self.inner.tail.borrow();
+        if tail.durable() >= self.position {
+            return Poll::Ready(Ok(Position(tail.durable())));
+        }
+        tail.check()?;
+        let mut waiters = self.inner.waiters.borrow_mut();
+        let known = self.id.is_some_and(|id| waiters.renew(self.position, id, context.waker()));
+        if !known {
+            self.id = Some(waiters.add(self.position, context.waker()));
+        }
+        Poll::Pending
+    }
+}
+
+impl<R: Runtime> Drop for Waiting<'_, R> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.inner.waiters.borrow_mut().remove(self.position, id);
+        }
     }
 }
