@@ -117,6 +117,9 @@ pub struct LogOptions {
     pub buffered_bytes_max: usize,
     /// Room that is prepared ahead of the writes, in bytes. Default 4 MiB.
     pub ahead_bytes: u64,
+    /// Zeros are prewritten in pieces of this size. Default 256 KiB: large enough for the device, small enough not to
+    /// be in the way of writes.
+    pub piece_bytes: u64,
     /// After so long without a write, an empty batch says that the last one is durable. Default 10 ms.
     pub idle: Duration,
     /// A planted bug, for the tests that show that tests find it.
@@ -138,6 +141,7 @@ impl LogOptions {
             batch_bytes: 256 << 10,
             buffered_bytes_max: 8 << 20,
             ahead_bytes: 4 << 20,
+            piece_bytes: 256 << 10,
             idle: Duration::from_millis(10),
             canary: Canary::None,
         }
@@ -154,6 +158,7 @@ impl LogOptions {
         );
         assert!(self.ahead_bytes >= 2 * batch_bytes_max, "what is prepared ahead holds the largest record");
         assert!(self.buffered_bytes_max >= self.batch_bytes_max(), "the buffers hold the largest record");
+        assert!(self.piece_bytes.is_multiple_of(block) && self.piece_bytes > 0, "pieces are whole blocks");
         assert!((1..=64).contains(&self.writes_in_flight_max) && self.segments_max >= 4);
     }
 
@@ -319,7 +324,6 @@ impl<R: Runtime> Log<R> {
             if inner.tail.borrow().has_headroom()? {
                 return Ok(());
             }
-            inner.prepare_if_wanted();
             notified.await;
         }
     }
@@ -428,8 +432,11 @@ impl<R: Runtime> Inner<R> {
         }
     }
 
+    /// Wakes the preparer when writes came near to what it has prepared. A full disk it tries again by itself.
     fn prepare_if_wanted(&self) {
-        let wanted = self.tail.borrow().room() < self.options.ahead_bytes;
+        let tail = self.tail.borrow();
+        let wanted = !tail.full && tail.room() < self.options.ahead_bytes;
+        drop(tail);
         if wanted {
             self.prepare.notify_all();
         }

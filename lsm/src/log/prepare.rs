@@ -17,12 +17,9 @@ use std::time::Duration;
 use runtime::{Buffer, File, OpenOptions, Purpose, Runtime};
 
 use super::format::{Life, Name};
-use super::tail::{FreeSegment, Segment};
+use super::tail::{FreeSegment, Piece, Segment};
 use super::{Canary, Inner};
 use crate::Error;
-
-/// Zeros are written in pieces of this size: large enough for the device, small enough not to be in the way.
-pub(super) const PIECE_BYTES: u64 = 256 << 10;
 
 /// How long a full disk is left alone, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(20);
@@ -33,11 +30,7 @@ type Zeros<R> = Option<Rc<<<R as Runtime>::File as File>::Buffer>>;
 
 /// What to do next.
 enum Step<F> {
-    Prewrite {
-        seq: u64,
-        file: F,
-        from: u64,
-    },
+    Prewrite(Piece<F>),
     Recycle(FreeSegment),
     Create,
     Remove(FreeSegment),
@@ -75,16 +68,19 @@ pub(super) async fn run<R: Runtime>(inner: Rc<Inner<R>>) {
 }
 
 fn set_full<R: Runtime>(inner: &Inner<R>, full: bool) {
-    inner.tail.borrow_mut().full = full;
-    inner.room.notify_all();
+    let changed = std::mem::replace(&mut inner.tail.borrow_mut().full, full) != full;
+    // Prewriting and preparing make room; running into the bound once more changes nothing.
+    if changed || !full {
+        inner.room.notify_all();
+    }
 }
 
 fn next_step<R: Runtime>(inner: &Inner<R>) -> Option<Step<R::File>> {
     let options = &inner.options;
     let mut tail = inner.tail.borrow_mut();
     if tail.room() < options.ahead_bytes {
-        if let Some((seq, file, from)) = tail.unwritten() {
-            return Some(Step::Prewrite { seq, file, from });
+        if let Some(piece) = tail.unwritten() {
+            return Some(Step::Prewrite(piece));
         }
         if let Some(usable) = tail.free.iter().position(|free| free.usable) {
             return tail.free.remove(usable).map(Step::Recycle);
@@ -108,9 +104,9 @@ async fn take_step<R: Runtime>(
 ) -> Result<(), Error> {
     let head = inner.tail.borrow().head();
     match step {
-        Step::Prewrite { seq, file, from } => {
-            let end = prewrite(inner, &file, from, zeros).await?;
-            inner.tail.borrow_mut().prewrote(seq, end);
+        Step::Prewrite(piece) => {
+            let end = prewrite(inner, &piece, zeros).await?;
+            inner.tail.borrow_mut().prewrote(piece.seq, end);
         }
         Step::Recycle(free) => {
             let segment = recycle(inner, free, head).await?;
@@ -126,18 +122,18 @@ async fn take_step<R: Runtime>(
     Ok(())
 }
 
-/// Writes the next zeros into `file`, durably, and says where they end.
+/// Writes the next zeros into a file, durably, and says where they end.
 pub(super) async fn prewrite<R: Runtime>(
     inner: &Inner<R>,
-    file: &R::File,
-    from: u64,
+    piece: &Piece<R::File>,
     zeros: &mut Zeros<R>,
 ) -> Result<u64, Error> {
-    let size = PIECE_BYTES.min(inner.options.segment_bytes - from);
-    let piece = zeros_of::<R>(file, usize::try_from(size).expect("a piece is small"), zeros);
-    let written = file.write_at(piece, from).await;
-    written.map_err(|error| Error::io(&inner.options.dir, Some(from), error))?;
-    Ok(from + size)
+    let size = inner.options.piece_bytes.min(inner.options.segment_bytes - piece.from);
+    let size_in_memory = usize::try_from(size).expect("a piece is small");
+    let bytes = zeros_of::<R>(&piece.file, size_in_memory, zeros);
+    let written = piece.file.write_at(bytes, piece.from).await;
+    written.map_err(|error| Error::io(&piece.path, Some(piece.from), error))?;
+    Ok(piece.from + size)
 }
 
 fn zeros_of<R: Runtime>(file: &R::File, size: usize, zeros: &mut Zeros<R>) -> Rc<<R::File as File>::Buffer> {

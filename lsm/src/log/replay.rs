@@ -9,7 +9,7 @@
 
 use std::rc::Rc;
 
-use runtime::{BLOCK_BYTES, Buffer, File, Runtime};
+use runtime::{BLOCK_BYTES, Buffer, File, OpenOptions, Runtime};
 
 use super::format::{BATCH_HEADER_BYTES, SegmentHeader, padded};
 use super::prepare;
@@ -308,10 +308,7 @@ impl<R: Runtime> Replay<R> {
         if self.chain.is_empty() {
             self.refuse_headless().await?;
         }
-        // What was read may still be in the device's cache, from a process that died before its writes completed.
-        if let Some(reader) = &self.reader {
-            reader.sync().await?;
-        }
+        self.settle_last().await?;
         self.free_others();
         let head = self.chain.first().map_or(0, |found| found.name.seq);
         let segment = self.prepare_next(head).await?;
@@ -333,6 +330,15 @@ impl<R: Runtime> Replay<R> {
             }
         }
         Ok(())
+    }
+
+    /// What was read may still be in the device's cache, from a process that died before its writes completed. It is
+    /// history from now on, so it has to be durable.
+    async fn settle_last(&self) -> Result<(), Error> {
+        let Some(last) = self.chain.last() else { return Ok(()) };
+        let io = |error| Error::Io { path: last.path.clone(), offset: None, source: Rc::new(error) };
+        let file = self.inner().rt.open(&last.path, OpenOptions::WRITE_DSYNC).await.map_err(io)?;
+        file.sync().await.map_err(io)
     }
 
     fn resume(&self) -> Resume {
@@ -369,9 +375,8 @@ impl<R: Runtime> Replay<R> {
             Some(segment) => segment,
             None => prepare::next_segment(&inner, head).await?,
         };
-        let file = segment.file.clone().expect("a new segment is open");
         while segment.prewritten <= FIRST_BATCH {
-            match prepare::prewrite(&inner, &file, segment.prewritten, &mut None).await {
+            match prepare::prewrite(&inner, &segment.unwritten(), &mut None).await {
                 Ok(end) => segment.prewritten = end,
                 Err(error) => {
                     self.next_segment = Some(segment);

@@ -59,11 +59,6 @@ impl<F: File> Reader<F> {
         self.size
     }
 
-    /// Makes what was read and written in this file's past as durable as the device can.
-    pub async fn sync(&self) -> Result<(), Error> {
-        self.file.sync().await.map_err(|error| Error::io(&self.path, None, error))
-    }
-
     /// Forgets what was read, so that the next look goes to the device.
     pub fn refresh(&mut self) {
         self.window = None;

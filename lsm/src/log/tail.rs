@@ -55,6 +55,22 @@ pub(super) struct FreeSegment {
     pub beside: bool,
 }
 
+/// A file that was not written to its end yet, and how far it was.
+pub(super) struct Piece<F> {
+    pub seq: u64,
+    pub path: PathBuf,
+    pub file: F,
+    pub from: u64,
+}
+
+impl<F: Clone> Segment<F> {
+    /// The part that was never written.
+    pub fn unwritten(&self) -> Piece<F> {
+        let file = self.file.clone().expect("the tail and what follows it are open");
+        Piece { seq: self.life.seq, path: self.path.clone(), file, from: self.prewritten }
+    }
+}
+
 /// One device write that is ready to go.
 pub(super) struct Write<F: File> {
     pub ticket: u64,
@@ -523,13 +539,11 @@ impl<F: File> Tail<F> {
         tail + standby
     }
 
-    /// The first segment at the end that still has to be written once, with its file.
-    pub fn unwritten(&self) -> Option<(u64, F, u64)> {
+    /// The first segment at the end that still has to be written once.
+    pub fn unwritten(&self) -> Option<Piece<F>> {
         let tail = self.live.back();
         let mut ahead = tail.into_iter().chain(&self.standby);
-        let segment = ahead.find(|segment| segment.prewritten < self.options.segment_bytes)?;
-        let file = segment.file.clone().expect("the tail and what follows it are open");
-        Some((segment.life.seq, file, segment.prewritten))
+        ahead.find(|segment| segment.prewritten < self.options.segment_bytes).map(Segment::unwritten)
     }
 
     /// Segment `seq` was written once up to `end`.

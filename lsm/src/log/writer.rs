@@ -59,15 +59,21 @@ pub(super) async fn mark_when_idle<R: Runtime>(inner: Rc<Inner<R>>) {
         if inner.is_stopping() {
             return;
         }
-        active.await;
-        while inner.tail.borrow().wants_watermark() {
-            let before = inner.tail.borrow().next_lsn();
-            inner.rt.sleep(inner.options.idle).await;
-            let quiet = before == inner.tail.borrow().next_lsn() && inner.tail.borrow().is_quiet();
-            if quiet {
-                inner.push_watermark();
-                break; // Where the tail has no room for it, the next segment's header will do as well.
-            }
+        if inner.tail.borrow().wants_watermark() && !idled(&inner).await {
+            continue;
         }
+        active.await;
     }
+}
+
+/// Waits for a while; if nothing was sent in it, pushes the watermark, and true. Where the tail has no room for it
+/// the header of the next segment will do as well.
+async fn idled<R: Runtime>(inner: &Inner<R>) -> bool {
+    let before = inner.tail.borrow().next_lsn();
+    inner.rt.sleep(inner.options.idle).await;
+    let quiet = inner.tail.borrow().is_quiet() && before == inner.tail.borrow().next_lsn();
+    if quiet {
+        inner.push_watermark();
+    }
+    quiet
 }
