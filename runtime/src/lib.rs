@@ -24,6 +24,8 @@ pub mod real;
 pub mod sim;
 pub mod sync;
 
+mod random;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;

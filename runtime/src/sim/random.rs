@@ -1,39 +1,9 @@
-//! Random numbers: one stream per purpose, all from one seed.
+//! Random numbers as the simulation draws them: chances and spans of time.
 
 use super::options::{Chance, Span};
-
-/// One stream. SplitMix64: 64 bits of state, passes BigCrush, one multiply-xor chain per draw.
-///
-/// Source: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
-pub(super) struct Stream {
-    state: u64,
-}
+pub(super) use crate::random::{Stream, hash_name, mix};
 
 impl Stream {
-    /// The stream of `seed` for one purpose: `name` of one `owner` (a node, a core).
-    pub fn new(seed: u64, name: &str, owner: u64) -> Stream {
-        Stream { state: mix(mix(seed ^ hash_name(name)).wrapping_add(owner)) }
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.state)
-    }
-
-    /// A number below `bound`, which is not 0. The bias of the multiplication is below 2^-32 for small bounds.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        assert!(bound > 0, "no number is below 0");
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
-
-    pub fn index(&mut self, count: usize) -> usize {
-        self.below(count as u64) as usize
-    }
-
-    pub fn coin(&mut self) -> bool {
-        self.next() >> 63 == 1
-    }
-
     /// Draws always, also for impossible and certain chances: a changed chance does not shift the stream.
     pub fn happens(&mut self, chance: Chance) -> bool {
         self.below(Chance::CERTAIN_PPM) < u64::from(chance.0)
@@ -44,17 +14,4 @@ impl Stream {
         assert!(least <= most, "a span ends after it begins");
         least + self.below(most - least + 1)
     }
-}
-
-/// The finalizer of SplitMix64: each bit of the input flips each bit of the output with chance 1/2.
-pub(super) fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    bits ^ (bits >> 31)
-}
-
-/// FNV-1a, for short names.
-pub(super) fn hash_name(name: &str) -> u64 {
-    name.bytes()
-        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }

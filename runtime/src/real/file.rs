@@ -1,0 +1,92 @@
+//! Direct files. glommio's buffers and read results are ours as they are: aligned, and alive while the kernel works.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::rc::Rc;
+
+use glommio::io::{DmaBuffer, DmaFile, ReadResult};
+
+use super::system;
+use crate::{BLOCK_BYTES, Buffer, File, OpenOptions};
+
+/// An open file.
+#[derive(Clone)]
+pub struct RealFile {
+    file: Rc<DmaFile>,
+}
+
+impl Buffer for DmaBuffer {
+    fn as_slice(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.as_bytes_mut()
+    }
+}
+
+impl RealFile {
+    pub(super) async fn open(path: &Path, options: OpenOptions) -> io::Result<RealFile> {
+        assert!(options.write || !(options.create_new || options.dsync), "{options:?} of a file to be read");
+        let mut open = glommio::io::OpenOptions::new();
+        open.read(true).write(options.write).create_new(options.create_new).mode(0o640);
+        if options.dsync {
+            open.custom_flags(libc::O_DSYNC);
+        }
+        let file = open.dma_open(path).await?;
+        Ok(RealFile { file: Rc::new(file) })
+    }
+}
+
+fn assert_aligned(what: &str, value: u64) {
+    assert!(
+        value.is_multiple_of(BLOCK_BYTES as u64),
+        "direct I/O: {what} {value} is not a multiple of {BLOCK_BYTES}"
+    );
+}
+
+impl File for RealFile {
+    type Buffer = DmaBuffer;
+    type Bytes = ReadResult;
+
+    fn buffer(&self, size: usize) -> DmaBuffer {
+        assert_aligned("buffer of", size as u64);
+        self.file.alloc_dma_buffer(size)
+    }
+
+    async fn write_at(&self, buffer: Rc<DmaBuffer>, offset: u64) -> io::Result<()> {
+        let size = buffer.len();
+        assert_aligned("offset", offset);
+        assert_aligned("write of", size as u64);
+        assert!(size > 0, "a write of nothing");
+        let written = self.file.write_rc_at(buffer, offset).await?;
+        if written == size { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    async fn read_at(&self, offset: u64, size: usize) -> io::Result<ReadResult> {
+        assert_aligned("offset", offset);
+        assert_aligned("read of", size as u64);
+        Ok(self.file.read_at_aligned(offset, size).await?)
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        Ok(self.file.fdatasync().await?)
+    }
+
+    async fn allocate(&self, size: u64) -> io::Result<()> {
+        if size == 0 {
+            return Ok(()); // The system call refuses that.
+        }
+        Ok(self.file.pre_allocate(size, false).await?)
+    }
+
+    async fn truncate(&self, size: u64) -> io::Result<()> {
+        Ok(self.file.truncate(size).await?)
+    }
+
+    async fn size(&self) -> io::Result<u64> {
+        // glommio asks by path, which answers for another file after a rename. This call does not block on data.
+        system::size_of_open(self.file.as_raw_fd())
+    }
+}
