@@ -5,7 +5,8 @@
 //!     router ------------------------------------------------------------------------ message ------+--> shard: eval, apply, project
 //!
 //! 1. `lexer` and `syntax` turn a text into nodes, or into DynamoDB's syntax error.
-//! 2. `check` puts names and values in place of placeholders and refuses, with DynamoDB's words, what has no meaning.
+//! 2. `check` puts names and values in place of placeholders and refuses, with DynamoDB's words, what has no meaning;
+//!    each language's own rules are in `condition`, `actions` and `key_condition`.
 //! 3. The tree (`tree`) is encoded as a program: prefix code with lengths, described in docs/WIRE.md, "Expression programs".
 //! 4. The shard checks the bytes once (`ConditionProgram::check`, ...) and evaluates them in place against an encoded
 //!    item: no tree, no allocation. An update makes trees only of the attributes that it touches.
@@ -16,18 +17,31 @@
 //! a panic. Leaves to others: which parameters may stand together in a request (router), and when an item is
 //! looked at (shard).
 
-mod check;
-mod eval;
-pub mod legacy;
 mod lexer;
-mod placeholders;
-mod program;
-mod reserved;
 mod syntax;
+
+mod placeholders;
+mod reserved;
 mod tree;
+
+mod actions;
+mod check;
+mod condition;
+mod key_condition;
+pub mod legacy;
+
+mod eval;
+mod program;
+mod projection;
 mod update;
 
-pub use check::{parse_condition, parse_key_condition, parse_projection, parse_update};
+#[cfg(test)]
+mod testing;
+
+pub use actions::parse_update;
+pub use check::parse_projection;
+pub use condition::parse_condition;
+pub use key_condition::parse_key_condition;
 pub use placeholders::Placeholders;
 pub use program::{ConditionProgram, ProjectionProgram, UpdateProgram};
 pub use syntax::{Comparator, Sign};

@@ -1,6 +1,6 @@
 //! `ExpressionAttributeNames` and `ExpressionAttributeValues`: what `#name` and `:name` stand for, and which were used.
 
-use crate::error::ApiError;
+use crate::{error::ApiError, limits::ATTRIBUTE_NAME_BYTES_MAX};
 use std::collections::BTreeMap;
 
 /// The names and values of one request; all its expressions share them.
@@ -24,9 +24,12 @@ impl<'a> Placeholders<'a> {
 
     /// `ExpressionAttributeNames`: `#name` and the attribute's name. Call it only if the request has the parameter.
     ///
-    /// Errors: no names at all, or a key that is not `#` and a word.
+    /// Errors: no names at all, a key that is not `#` and a word, a name that is empty or too long.
     pub fn set_names(&mut self, names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<(), ApiError> {
         self.names = collect(names, '#', "ExpressionAttributeNames")?;
+        for (key, entry) in &self.names {
+            check_name(key, entry.stands_for)?;
+        }
         Ok(())
     }
 
@@ -79,6 +82,20 @@ fn collect<'a, T>(
         return Err(ApiError::validation(format!("{parameter} must not be empty")));
     }
     Ok(entries)
+}
+
+fn check_name(key: &str, name: &str) -> Result<(), ApiError> {
+    if name.is_empty() {
+        let problem = "ExpressionAttributeNames contains invalid value: Empty attribute name";
+        return Err(ApiError::validation(format!("{problem}; key: {key}")));
+    }
+    if name.len() > ATTRIBUTE_NAME_BYTES_MAX {
+        let limit = ATTRIBUTE_NAME_BYTES_MAX + 1;
+        return Err(ApiError::validation(format!(
+            "1 validation error detected: Attribute name is too large, must be less than {limit} bytes"
+        )));
+    }
+    Ok(())
 }
 
 fn is_placeholder(key: &str, sign: char) -> bool {
