@@ -84,11 +84,14 @@ pub struct ItemBuilder {
     ordered: Vec<u8>,
 }
 
-/// Where an entry lies in `gathered`. Its end is known when the next one begins.
+/// Where an entry lies in `gathered`.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     start: u32,
+    /// Known when its container closes.
     end: u32,
+    /// The first 8 bytes of the key that it is sorted by, big-endian, so that most comparisons need no memory.
+    prefix: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -307,7 +310,7 @@ impl ItemBuilder {
 
     fn begin_entry(&mut self) {
         let start = u32::try_from(self.gathered.len()).expect("items are far below 4 GiB");
-        self.entries.push(Entry { start, end: start });
+        self.entries.push(Entry { start, end: start, prefix: 0 });
     }
 
     /// A tag where a value may stand.
@@ -369,9 +372,16 @@ impl ItemBuilder {
         self.set_ends(first_entry);
         let gathered = &self.gathered;
         let entries = &mut self.entries[first_entry..];
-        let was_ordered = entries.is_sorted_by_key(|entry| key(entry.of(gathered)));
+        for entry in entries.iter_mut() {
+            entry.prefix = prefix_of(key(entry.of(gathered)));
+        }
+        let order = |a: &Entry, b: &Entry| {
+            let by_key = || key(a.of(gathered)).cmp(key(b.of(gathered)));
+            a.prefix.cmp(&b.prefix).then_with(by_key).then(a.start.cmp(&b.start))
+        };
+        let was_ordered = entries.is_sorted_by(|a, b| order(a, b).is_lt());
         if !was_ordered {
-            entries.sort_unstable_by_key(|entry| (key(entry.of(gathered)), entry.start));
+            entries.sort_unstable_by(order);
         }
         was_ordered
     }
@@ -382,7 +392,8 @@ impl ItemBuilder {
         let mut kept = first_entry;
         for index in first_entry..self.entries.len() {
             let entry = self.entries[index];
-            if kept > first_entry && name(self.entries[kept - 1]) == name(entry) {
+            let is_same = |before: Entry| before.prefix == entry.prefix && name(before) == name(entry);
+            if kept > first_entry && is_same(self.entries[kept - 1]) {
                 kept -= 1;
             }
             self.entries[kept] = entry;
@@ -474,6 +485,16 @@ fn push_body(out: &mut Vec<u8>, gathered: &[u8], entries: &[Entry]) {
     for entry in entries {
         out.extend_from_slice(entry.of(gathered));
     }
+}
+
+/// Orders as the bytes do, and where two are equal the bytes must be looked at.
+fn prefix_of(key: &[u8]) -> u64 {
+    if let Some(first) = key.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut padded = [0; 8];
+    padded[..key.len()].copy_from_slice(key);
+    u64::from_be_bytes(padded)
 }
 
 fn name_of(entry: &[u8]) -> &[u8] {

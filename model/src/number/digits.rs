@@ -49,20 +49,15 @@ impl Digits {
 
     /// Reads a text. Of more than 38 significant digits 39 are kept, enough to be refused by [`Digits::checked`].
     pub(super) fn parse(text: &str) -> Result<Digits, NumberError> {
-        if text.trim().is_empty() {
-            return Err(NumberError::Empty);
-        }
-        let syntax = || NumberError::Syntax(text.to_owned());
         let (negative, unsigned) = split_sign(text.as_bytes());
-        let mantissa_length = unsigned.iter().position(|byte| matches!(byte, b'e' | b'E'));
-        let (mantissa, exponent) = match mantissa_length {
-            Some(length) => {
-                (&unsigned[..length], parse_exponent(&unsigned[length + 1..]).ok_or_else(syntax)?)
-            }
-            None => (unsigned, 0),
-        };
-        let mantissa = Mantissa::parse(mantissa).ok_or_else(syntax)?;
-        Ok(mantissa.into_digits(negative, exponent))
+        let parsed = Mantissa::parse(unsigned).and_then(|(mantissa, rest)| {
+            let exponent = if rest.is_empty() { 0 } else { parse_exponent(&rest[1..])? };
+            Some(mantissa.into_digits(negative, exponent))
+        });
+        parsed.ok_or_else(|| match text.trim() {
+            "" => NumberError::Empty,
+            _ => NumberError::Syntax(text.to_owned()),
+        })
     }
 
     /// The exact sum, in range or not; an error when it would need more than [`PLACES`] digits.
@@ -189,28 +184,32 @@ struct Mantissa {
 }
 
 impl Mantissa {
-    /// None if it is no decimal with at least one digit and at most one point.
-    fn parse(text: &[u8]) -> Option<Mantissa> {
+    /// Reads up to the `e` of an exponent, which is in the rest, or to the end. None if what it reads is no decimal with
+    /// at least one digit and at most one point.
+    fn parse(text: &[u8]) -> Option<(Mantissa, &[u8])> {
         let mut mantissa = Mantissa { places: [0; PLACES], count: 0, zeros_after: 0, first_place: 0 };
         let mut point = None;
         let mut first = None;
-        for (index, byte) in text.iter().enumerate() {
+        let mut length = 0;
+        for byte in text {
             match byte {
                 b'0' if first.is_none() => {}
                 b'0'..=b'9' => {
-                    first.get_or_insert(index);
+                    first.get_or_insert(length);
                     mantissa.push(byte - b'0');
                 }
-                b'.' if point.is_none() => point = Some(index),
+                b'.' if point.is_none() => point = Some(length),
+                b'e' | b'E' => break,
                 _ => return None,
             }
+            length += 1;
         }
         let first = first.unwrap_or(0) as i64;
-        let point_index = point.unwrap_or(text.len()) as i64;
+        let point_index = point.unwrap_or(length) as i64;
         mantissa.first_place =
             if first < point_index { point_index - first } else { point_index - first + 1 };
-        let digit_count = text.len() - usize::from(point.is_some());
-        (digit_count > 0).then_some(mantissa)
+        let digit_count = length - usize::from(point.is_some());
+        (digit_count > 0).then_some((mantissa, &text[length..]))
     }
 
     fn push(&mut self, digit: u8) {
@@ -218,17 +217,20 @@ impl Mantissa {
             self.zeros_after += 1;
             return;
         }
-        let place = self.count.saturating_add(self.zeros_after).min(NUMBER_DIGITS_MAX);
+        let place = (self.count + self.zeros_after).min(NUMBER_DIGITS_MAX);
         self.places[place] = digit;
         self.count = place + 1;
         self.zeros_after = 0;
     }
 
+    /// The first place holds the first digit that is not zero, and `count` stops behind the last one.
     fn into_digits(self, negative: bool, exponent: i64) -> Digits {
-        let first = exponent + self.first_place - 1;
+        if self.count == 0 {
+            return Digits::ZERO;
+        }
         // What is cut here is out of range either way, and small enough to reckon with.
-        let first = first.clamp(-100_000, 100_000) as i32;
-        Digits::new(negative, &self.places[..self.count], first)
+        let exponent = (exponent + self.first_place - 1).clamp(-100_000, 100_000) as i32;
+        Digits { negative, exponent, count: self.count as u8, places: self.places }
     }
 }
 
