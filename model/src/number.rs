@@ -92,12 +92,14 @@ impl Number {
     }
 
     /// The exact sum, or the error that DynamoDB gives where there is none of 38 digits in range.
+    #[expect(clippy::should_implement_trait, reason = "it can fail, which the operator cannot say")]
     pub fn add(self, other: Number) -> Result<Number, NumberError> {
         let sum = Digits::sum(&self.as_ref().digits(), &other.as_ref().digits())?;
         sum.checked().map(|digits| Number::pack(&digits))
     }
 
     /// The exact difference, or the error that DynamoDB gives where there is none of 38 digits in range.
+    #[expect(clippy::should_implement_trait, reason = "it can fail, which the operator cannot say")]
     pub fn sub(self, other: Number) -> Result<Number, NumberError> {
         let difference = Digits::sum(&self.as_ref().digits(), &other.as_ref().digits().negated())?;
         difference.checked().map(|digits| Number::pack(&digits))
