@@ -8,6 +8,7 @@ use super::Placeholders;
 use crate::{
     error::ApiError,
     item::{ItemRef, Value},
+    key::{KeyAttribute, KeySchema, KeyType},
     number::Number,
 };
 use std::collections::BTreeMap;
@@ -76,6 +77,12 @@ pub(crate) fn with_values<T>(
         placeholders.set_values(values.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
     }
     parse(&mut placeholders)
+}
+
+/// `pk`, a string, and `sk`, a number.
+pub(crate) fn schema() -> KeySchema {
+    let key = |name: &str, kind| KeyAttribute { name: name.to_string(), kind };
+    KeySchema { partition: key("pk", KeyType::S), sort: Some(key("sk", KeyType::N)) }
 }
 
 struct Reader<'t> {
