@@ -115,7 +115,8 @@ pub struct LogOptions {
     pub batch_bytes: usize,
     /// Bytes that are appended but not yet durable, at most. Default 8 MiB.
     pub buffered_bytes_max: usize,
-    /// Room that is prepared ahead of the writes, in bytes. Default 4 MiB.
+    /// Room that is prepared ahead of the writes, in bytes, besides one segment that is kept in reserve for the next
+    /// recovery. Default 4 MiB.
     pub ahead_bytes: u64,
     /// Zeros are prewritten in pieces of this size. Default 256 KiB: large enough for the device, small enough not to
     /// be in the way of writes.

@@ -3,7 +3,9 @@
 //!
 //! It keeps `ahead_bytes` of prewritten room: fills the tail or the next segment with zeros piece by piece (W8); when
 //! these are whole, recycles a free segment or makes a new one; removes free segments beyond `free_segments_max`.
-//! So a new log costs one segment of disk and a few milliseconds, and a log that runs long enough writes no zeros.
+//! One segment more is kept in reserve, made but not written: recovery always needs one (W6), and has to find it on a
+//! disk that this log has filled. So a new log costs two segments of disk and a few milliseconds, and a log that runs
+//! long enough writes no zeros.
 //!
 //! Names first: a segment is renamed, and the directory synced, before a byte of its former life is overwritten (W9).
 //! A full disk is no failure: the log says `Full` while it lasts, and the preparer tries again, at once when something
@@ -78,10 +80,11 @@ fn set_full<R: Runtime>(inner: &Inner<R>, full: bool) {
 fn next_step<R: Runtime>(inner: &Inner<R>) -> Option<Step<R::File>> {
     let options = &inner.options;
     let mut tail = inner.tail.borrow_mut();
-    if tail.room() < options.ahead_bytes {
-        if let Some(piece) = tail.unwritten() {
-            return Some(Step::Prewrite(piece));
-        }
+    let short = tail.room() < options.ahead_bytes;
+    if short && let Some(piece) = tail.unwritten() {
+        return Some(Step::Prewrite(piece));
+    }
+    if short || tail.standby.is_empty() {
         if let Some(usable) = tail.free.iter().position(|free| free.usable) {
             return tail.free.remove(usable).map(Step::Recycle);
         }

@@ -309,7 +309,7 @@ impl<F: File> Tail<F> {
         if tail.end + behind + need <= self.options.segment_bytes {
             return Placement::NoRoom; // The tail itself is still being prewritten.
         }
-        match self.standby.front() {
+        match self.ahead().next() {
             Some(next) if FIRST_BATCH + need <= next.prewritten => Placement::NextSegment,
             _ => Placement::NoRoom,
         }
@@ -532,18 +532,23 @@ impl<F: File> Tail<F> {
 
 /// Segments.
 impl<F: File> Tail<F> {
-    /// Bytes that are ready to be written, in the tail and in standby.
-    pub fn room(&self) -> u64 {
-        let tail = self.live.back().map_or(0, |segment| segment.prewritten - segment.end);
-        let standby: u64 = self.standby.iter().map(|s| s.prewritten.saturating_sub(FIRST_BATCH)).sum();
-        tail + standby
+    /// The standby segments that may be written. The last one is the reserve: recovery needs a new segment (W6), and
+    /// must find one on a disk that this log has filled.
+    fn ahead(&self) -> impl Iterator<Item = &Segment<F>> {
+        self.standby.iter().take(self.standby.len().saturating_sub(1))
     }
 
-    /// The first segment at the end that still has to be written once.
+    /// Bytes that are ready to be written, in the tail and ahead of it.
+    pub fn room(&self) -> u64 {
+        let tail = self.live.back().map_or(0, |segment| segment.prewritten - segment.end);
+        let ahead: u64 = self.ahead().map(|s| s.prewritten.saturating_sub(FIRST_BATCH)).sum();
+        tail + ahead
+    }
+
+    /// The first segment at the end that still has to be written once, the reserve aside.
     pub fn unwritten(&self) -> Option<Piece<F>> {
-        let tail = self.live.back();
-        let mut ahead = tail.into_iter().chain(&self.standby);
-        ahead.find(|segment| segment.prewritten < self.options.segment_bytes).map(Segment::unwritten)
+        let mut segments = self.live.back().into_iter().chain(self.ahead());
+        segments.find(|segment| segment.prewritten < self.options.segment_bytes).map(Segment::unwritten)
     }
 
     /// Segment `seq` was written once up to `end`.
