@@ -56,6 +56,3 @@ impl MapCell {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
