@@ -191,7 +191,8 @@ fn a_map_is_everywhere_when_the_broadcast_returns_and_never_goes_back() {
                     let newest = version.max(if version == 4 { 5 } else { 0 });
                     assert!(cells.borrow().iter().all(|cell| cell.get().version == newest));
                 }
-                assert_eq!(cells.borrow()[2].at_least(5).await.version, 5);
+                let third = cells.borrow()[2].clone();
+                assert_eq!(third.at_least(5).await.version, 5);
                 done.set(true);
             };
             match rt.core() {
