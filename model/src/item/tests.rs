@@ -563,3 +563,37 @@ fn neither_check_nor_readers_panic_on_random_bytes() {
         ItemRef::trusted(&bytes).iter().take(100).for_each(|(_, value)| assert!(walk(value, 0) > 0));
     }
 }
+
+#[test]
+#[should_panic(expected = "a name comes before its value")]
+fn a_value_without_a_name_is_a_bug() {
+    let _ = build(|builder| builder.string("a"));
+}
+
+#[test]
+#[should_panic(expected = "the last name has no value yet")]
+fn a_name_without_a_value_is_a_bug() {
+    let _ = build(|builder| {
+        builder.name("a");
+        builder.name("b");
+        Ok(())
+    });
+}
+
+#[test]
+#[should_panic(expected = "every container is closed before finish")]
+fn an_open_container_is_a_bug() {
+    let _ = build(|builder| {
+        builder.name("a");
+        builder.begin_list()
+    });
+}
+
+#[test]
+#[should_panic(expected = "a Ns takes no value")]
+fn an_element_of_another_type_is_a_bug() {
+    let _ = value(|builder| {
+        builder.begin_set(SetKind::Ns);
+        builder.string("1")
+    });
+}
