@@ -1,14 +1,44 @@
 //! DynamoDB's API over HTTP: stateless, one router on every core.
+//!
+//! Modules in reading order:
+//!
+//! - this file: [`Router`], what it is made of, and how it is started and stopped.
+//! - [`http`]: connections, whole requests, one response in one write; all of it bounded.
+//! - `site`: what is asked by URL: the API, the health text, CORS.
+//! - `operation`: the API's operations, in DynamoDB's order of telling mistakes.
+//! - [`request`]: the tables of their inputs, and the one pass that decodes a body by them.
+//! - [`json`]: the pull parser, the writer, and DynamoDB's notation of values over the item encoding.
+//! - `route`: from a token to the shard that owns it, with retries that cannot do a thing twice.
+//!
+//! The life of one PutItem:
+//!
+//! 1. [`http::connection`] reads into the connection's buffer; [`http::intake`] finds the request's end. Memory and time
+//!    for the body are taken before it is read.
+//! 2. `operation` finds the operation's table of inputs by `X-Amz-Target`. Credentials are not looked at yet: SigV4
+//!    belongs between this step and the next, over the head's bytes and the body as they came.
+//! 3. [`request::decode`] walks the body once: JSON types are checked, and the item goes straight into its encoding.
+//! 4. Constraints, the operation's own rules, expressions, the table, the key, the item: the first to be violated is the
+//!    answer, an exception with DynamoDB's words.
+//! 5. `route` hashes the partition key, takes the present map, and sends one message to the owning shard, by a call
+//!    on the same core. What had no effect is tried again until the deadline.
+//! 6. The reply is read where it lies and written as JSON behind the room for the response's head, which comes last.
+//!
+//! Promises: any bytes are answered, in bounded time and memory; no known parameter is ignored. Leaves to others: whether a
+//! write is durable and a read fresh (`shard`), and what items, numbers and expressions mean (`model`).
 #![forbid(unsafe_code)]
 
 pub mod http;
 pub mod json;
+mod operation;
 pub mod request;
+mod route;
 mod site;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
+use model::item::ItemBuilder;
 use net::map::MapCell;
 use net::mesh::Mesh;
 use runtime::{Purpose, Runtime};
@@ -24,6 +54,8 @@ pub struct RouterOptions {
     pub region: String,
     /// The account in ARNs: twelve digits.
     pub account: String,
+    /// From a call's beginning to the last attempt to have it done.
+    pub operation_timeout: Duration,
     /// The bounds of the HTTP server.
     pub server: ServerOptions,
 }
@@ -33,6 +65,7 @@ impl Default for RouterOptions {
         RouterOptions {
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
+            operation_timeout: Duration::from_secs(5),
             server: ServerOptions::default(),
         }
     }
@@ -45,6 +78,8 @@ pub struct Router<R: Runtime> {
     pub(crate) mesh: Mesh<R>,
     pub(crate) map: MapCell,
     pub(crate) server: Rc<Server>,
+    /// Its buffers serve one body after the other; borrowed only while one is decoded.
+    pub(crate) builder: RefCell<ItemBuilder>,
     /// The second that `date` is of, and the date.
     date: Cell<(u64, [u8; 29])>,
 }
@@ -54,7 +89,7 @@ impl<R: Runtime> Router<R> {
     pub fn new(rt: R, options: RouterOptions, mesh: Mesh<R>, map: MapCell) -> Rc<Router<R>> {
         let server = Rc::new(Server::new(options.server));
         let date = Cell::new((0, http::response::http_date(0)));
-        Rc::new(Router { rt, options, mesh, map, server, date })
+        Rc::new(Router { rt, options, mesh, map, server, builder: RefCell::default(), date })
     }
 
     /// Accepts connections and answers them until [`Router::stop`], and the last connection is gone.
@@ -68,8 +103,8 @@ impl<R: Runtime> Router<R> {
     }
 
     /// Answers one call of the API: appends the JSON to `out` and returns the status.
-    pub(crate) async fn answer(&self, _request: &Request<'_>, _out: &mut Vec<u8>) -> u16 {
-        todo!()
+    pub(crate) async fn answer(&self, request: &Request<'_>, out: &mut Vec<u8>) -> u16 {
+        operation::answer(self, request, out).await
     }
 
     /// The id of the next response.

@@ -1,9 +1,9 @@
 //! Accepting, bounding and stopping: what the connections of one core share.
 //!
-//! 1. [`serve`] accepts until [`Server::stop`]; each connection is a task. Beyond `connections_max` it is closed at once.
-//! 2. Every connection has a [`Place`] with one deadline. One watcher looks at all of them, four times in the shortest
+//! 1. `serve` accepts until `Server::stop`; each connection is a task. Beyond `connections_max` it is closed at once.
+//! 2. Every connection has a `Place` with one deadline. One watcher looks at all of them, four times in the shortest
 //!    timeout, and wakes those that are over: no timer is made for a request.
-//! 3. Memory for bodies comes from one [`Budget`]; what it does not have is refused, not waited for.
+//! 3. Memory for bodies comes from one `Budget`; what it does not have is refused, not waited for.
 //! 4. On stop the idle connections end at once, the others after the request that they are in. What is left when the
 //!    drain time is over is dropped.
 //!

@@ -366,7 +366,7 @@ pub fn boolean(reader: &mut Reader<'_>) -> Result<bool, Failure> {
 
 /// Appends what `text` stands for: standard alphabet, padded, nothing in the unused bits.
 fn decode_base64(text: &str, out: &mut Vec<u8>) -> Result<(), ApiError> {
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         let message =
             format!("Base64 encoded length is expected a multiple of 4 bytes but found: {}", text.len());
         return Err(mismatch::error(message));

@@ -208,51 +208,52 @@ pub static SCAN: Structure = Structure {
 };
 
 static LONG: Shape = Shape::Integer(Integer { class: "Long", min: None, max: None });
-static KEY_SCHEMA_ATTRIBUTE_NAME: Shape = text_of(1, 255);
-static SCALAR_ATTRIBUTE_TYPE: Shape = word(&["S", "N", "B"]);
-static ATTRIBUTE_DEFINITION: Shape = Shape::Structure(&Structure {
+pub(crate) static KEY_SCHEMA_ATTRIBUTE_NAME: Shape = text_of(1, 255);
+pub(crate) static SCALAR_ATTRIBUTE_TYPE: Shape = word(&["S", "N", "B"]);
+pub(crate) static ATTRIBUTE_DEFINITION: Shape = Shape::Structure(&Structure {
     name: "AttributeDefinition",
     members: &[
         required("AttributeName", &KEY_SCHEMA_ATTRIBUTE_NAME),
         required("AttributeType", &SCALAR_ATTRIBUTE_TYPE),
     ],
 });
-static ATTRIBUTE_DEFINITIONS: Shape = list(&ATTRIBUTE_DEFINITION);
-static BILLING_MODE: Shape = word(&["PROVISIONED", "PAY_PER_REQUEST"]);
-static INDEX_NAME: Shape = text_like(3, 255, "[a-zA-Z0-9_.-]+");
-static KEY_TYPE: Shape = word(&["HASH", "RANGE"]);
-static KEY_SCHEMA_ELEMENT: Shape = Shape::Structure(&Structure {
+pub(crate) static ATTRIBUTE_DEFINITIONS: Shape = list(&ATTRIBUTE_DEFINITION);
+pub(crate) static BILLING_MODE: Shape = word(&["PROVISIONED", "PAY_PER_REQUEST"]);
+pub(crate) static INDEX_NAME: Shape = text_like(3, 255, "[a-zA-Z0-9_.-]+");
+pub(crate) static KEY_TYPE: Shape = word(&["HASH", "RANGE"]);
+pub(crate) static KEY_SCHEMA_ELEMENT: Shape = Shape::Structure(&Structure {
     name: "KeySchemaElement",
     members: &[required("AttributeName", &KEY_SCHEMA_ATTRIBUTE_NAME), required("KeyType", &KEY_TYPE)],
 });
-static KEY_SCHEMA: Shape = list_of(&KEY_SCHEMA_ELEMENT, 1, usize::MAX);
-static ON_DEMAND_THROUGHPUT: Shape = Shape::Structure(&Structure {
+pub(crate) static KEY_SCHEMA: Shape = list_of(&KEY_SCHEMA_ELEMENT, 1, usize::MAX);
+pub(crate) static ON_DEMAND_THROUGHPUT: Shape = Shape::Structure(&Structure {
     name: "OnDemandThroughput",
     members: &[optional("MaxReadRequestUnits", &LONG), optional("MaxWriteRequestUnits", &LONG)],
 });
-static NON_KEY_ATTRIBUTE_NAME: Shape = text_of(1, 255);
-static NON_KEY_ATTRIBUTE_NAME_LIST: Shape = list_of(&NON_KEY_ATTRIBUTE_NAME, 1, 20);
-static PROJECTION_TYPE: Shape = word(&["ALL", "KEYS_ONLY", "INCLUDE"]);
-static PROJECTION: Shape = Shape::Structure(&Structure {
+pub(crate) static NON_KEY_ATTRIBUTE_NAME: Shape = text_of(1, 255);
+pub(crate) static NON_KEY_ATTRIBUTE_NAME_LIST: Shape = list_of(&NON_KEY_ATTRIBUTE_NAME, 1, 20);
+pub(crate) static PROJECTION_TYPE: Shape = word(&["ALL", "KEYS_ONLY", "INCLUDE"]);
+pub(crate) static PROJECTION: Shape = Shape::Structure(&Structure {
     name: "Projection",
     members: &[
         optional("NonKeyAttributes", &NON_KEY_ATTRIBUTE_NAME_LIST),
         optional("ProjectionType", &PROJECTION_TYPE),
     ],
 });
-static POSITIVE_LONG_OBJECT: Shape = Shape::Integer(Integer { class: "Long", min: Some(1), max: None });
-static PROVISIONED_THROUGHPUT: Shape = Shape::Structure(&Structure {
+pub(crate) static POSITIVE_LONG_OBJECT: Shape =
+    Shape::Integer(Integer { class: "Long", min: Some(1), max: None });
+pub(crate) static PROVISIONED_THROUGHPUT: Shape = Shape::Structure(&Structure {
     name: "ProvisionedThroughput",
     members: &[
         required("ReadCapacityUnits", &POSITIVE_LONG_OBJECT),
         required("WriteCapacityUnits", &POSITIVE_LONG_OBJECT),
     ],
 });
-static WARM_THROUGHPUT: Shape = Shape::Structure(&Structure {
+pub(crate) static WARM_THROUGHPUT: Shape = Shape::Structure(&Structure {
     name: "WarmThroughput",
     members: &[optional("ReadUnitsPerSecond", &LONG), optional("WriteUnitsPerSecond", &LONG)],
 });
-static GLOBAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
+pub(crate) static GLOBAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
     name: "GlobalSecondaryIndex",
     members: &[
         required("IndexName", &INDEX_NAME),
@@ -263,10 +264,10 @@ static GLOBAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
         optional("WarmThroughput", &WARM_THROUGHPUT),
     ],
 });
-static GLOBAL_SECONDARY_INDEX_LIST: Shape = list(&GLOBAL_SECONDARY_INDEX);
-static GLOBAL_TABLE_SETTINGS_REPLICATION_MODE: Shape =
+pub(crate) static GLOBAL_SECONDARY_INDEX_LIST: Shape = list(&GLOBAL_SECONDARY_INDEX);
+pub(crate) static GLOBAL_TABLE_SETTINGS_REPLICATION_MODE: Shape =
     word(&["ENABLED", "DISABLED", "ENABLED_WITH_OVERRIDES"]);
-static LOCAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
+pub(crate) static LOCAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
     name: "LocalSecondaryIndex",
     members: &[
         required("IndexName", &INDEX_NAME),
@@ -274,11 +275,11 @@ static LOCAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
         required("Projection", &PROJECTION),
     ],
 });
-static LOCAL_SECONDARY_INDEX_LIST: Shape = list(&LOCAL_SECONDARY_INDEX);
-static RESOURCE_POLICY: Shape = text();
-static KMS_MASTER_KEY_ID: Shape = text();
-static SSE_TYPE: Shape = word(&["AES256", "KMS"]);
-static SSE_SPECIFICATION: Shape = Shape::Structure(&Structure {
+pub(crate) static LOCAL_SECONDARY_INDEX_LIST: Shape = list(&LOCAL_SECONDARY_INDEX);
+pub(crate) static RESOURCE_POLICY: Shape = text();
+pub(crate) static KMS_MASTER_KEY_ID: Shape = text();
+pub(crate) static SSE_TYPE: Shape = word(&["AES256", "KMS"]);
+pub(crate) static SSE_SPECIFICATION: Shape = Shape::Structure(&Structure {
     name: "SSESpecification",
     members: &[
         optional("Enabled", &Shape::Boolean),
@@ -286,36 +287,37 @@ static SSE_SPECIFICATION: Shape = Shape::Structure(&Structure {
         optional("SSEType", &SSE_TYPE),
     ],
 });
-static STREAM_VIEW_TYPE: Shape = word(&["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"]);
-static STREAM_SPECIFICATION: Shape = Shape::Structure(&Structure {
+pub(crate) static STREAM_VIEW_TYPE: Shape =
+    word(&["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"]);
+pub(crate) static STREAM_SPECIFICATION: Shape = Shape::Structure(&Structure {
     name: "StreamSpecification",
     members: &[required("StreamEnabled", &Shape::Boolean), optional("StreamViewType", &STREAM_VIEW_TYPE)],
 });
-static TABLE_CLASS: Shape = word(&["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
-static TAG_KEY_STRING: Shape = text_of(1, 128);
-static TAG_VALUE_STRING: Shape = text_of(0, 256);
-static TAG: Shape = Shape::Structure(&Structure {
+pub(crate) static TABLE_CLASS: Shape = word(&["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
+pub(crate) static TAG_KEY_STRING: Shape = text_of(1, 128);
+pub(crate) static TAG_VALUE_STRING: Shape = text_of(0, 256);
+pub(crate) static TAG: Shape = Shape::Structure(&Structure {
     name: "Tag",
     members: &[required("Key", &TAG_KEY_STRING), required("Value", &TAG_VALUE_STRING)],
 });
-static TAG_LIST: Shape = list(&TAG);
-static VECTOR_DISTANCE_FUNCTION: Shape = word(&["COSINE", "DOT_PRODUCT", "EUCLIDEAN"]);
-static ATTRIBUTE_NAME: Shape = text_of(0, 65535);
-static SEARCH_SCHEMA_ELEMENT_TYPE: Shape = word(&["HASH", "INLINE_FILTER"]);
-static SEARCH_SCHEMA_ELEMENT: Shape = Shape::Structure(&Structure {
+pub(crate) static TAG_LIST: Shape = list(&TAG);
+pub(crate) static VECTOR_DISTANCE_FUNCTION: Shape = word(&["COSINE", "DOT_PRODUCT", "EUCLIDEAN"]);
+pub(crate) static ATTRIBUTE_NAME: Shape = text_of(0, 65535);
+pub(crate) static SEARCH_SCHEMA_ELEMENT_TYPE: Shape = word(&["HASH", "INLINE_FILTER"]);
+pub(crate) static SEARCH_SCHEMA_ELEMENT: Shape = Shape::Structure(&Structure {
     name: "SearchSchemaElement",
     members: &[
         required("AttributeName", &ATTRIBUTE_NAME),
         required("SearchSchemaElementType", &SEARCH_SCHEMA_ELEMENT_TYPE),
     ],
 });
-static SEARCH_SCHEMA: Shape = list_of(&SEARCH_SCHEMA_ELEMENT, 1, usize::MAX);
-static VECTOR_ATTRIBUTE_NAME: Shape = text_of(1, 255);
-static VECTOR_ATTRIBUTE_DEFINITION: Shape = Shape::Structure(&Structure {
+pub(crate) static SEARCH_SCHEMA: Shape = list_of(&SEARCH_SCHEMA_ELEMENT, 1, usize::MAX);
+pub(crate) static VECTOR_ATTRIBUTE_NAME: Shape = text_of(1, 255);
+pub(crate) static VECTOR_ATTRIBUTE_DEFINITION: Shape = Shape::Structure(&Structure {
     name: "VectorAttributeDefinition",
     members: &[required("AttributeName", &VECTOR_ATTRIBUTE_NAME)],
 });
-static VECTOR_INDEX: Shape = Shape::Structure(&Structure {
+pub(crate) static VECTOR_INDEX: Shape = Shape::Structure(&Structure {
     name: "VectorIndex",
     members: &[
         required("Dimensions", &POSITIVE_LONG_OBJECT),
@@ -326,11 +328,11 @@ static VECTOR_INDEX: Shape = Shape::Structure(&Structure {
         required("VectorAttribute", &VECTOR_ATTRIBUTE_DEFINITION),
     ],
 });
-static VECTOR_INDEX_LIST: Shape = list(&VECTOR_INDEX);
-static TABLE_NAME: Shape = text_like(3, 255, "[a-zA-Z0-9_.-]+");
-static LIST_TABLES_INPUT_LIMIT: Shape =
+pub(crate) static VECTOR_INDEX_LIST: Shape = list(&VECTOR_INDEX);
+pub(crate) static TABLE_NAME: Shape = text_like(3, 255, "[a-zA-Z0-9_.-]+");
+pub(crate) static LIST_TABLES_INPUT_LIMIT: Shape =
     Shape::Integer(Integer { class: "Integer", min: Some(1), max: Some(100) });
-static CREATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static CREATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure {
     name: "CreateGlobalSecondaryIndexAction",
     members: &[
         required("IndexName", &INDEX_NAME),
@@ -341,11 +343,11 @@ static CREATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure
         optional("WarmThroughput", &WARM_THROUGHPUT),
     ],
 });
-static DELETE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static DELETE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure {
     name: "DeleteGlobalSecondaryIndexAction",
     members: &[required("IndexName", &INDEX_NAME)],
 });
-static UPDATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static UPDATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure {
     name: "UpdateGlobalSecondaryIndexAction",
     members: &[
         required("IndexName", &INDEX_NAME),
@@ -354,7 +356,7 @@ static UPDATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(&Structure
         optional("WarmThroughput", &WARM_THROUGHPUT),
     ],
 });
-static GLOBAL_SECONDARY_INDEX_UPDATE: Shape = Shape::Structure(&Structure {
+pub(crate) static GLOBAL_SECONDARY_INDEX_UPDATE: Shape = Shape::Structure(&Structure {
     name: "GlobalSecondaryIndexUpdate",
     members: &[
         optional("Create", &CREATE_GLOBAL_SECONDARY_INDEX_ACTION),
@@ -362,34 +364,35 @@ static GLOBAL_SECONDARY_INDEX_UPDATE: Shape = Shape::Structure(&Structure {
         optional("Update", &UPDATE_GLOBAL_SECONDARY_INDEX_ACTION),
     ],
 });
-static GLOBAL_SECONDARY_INDEX_UPDATE_LIST: Shape = list(&GLOBAL_SECONDARY_INDEX_UPDATE);
-static REGION_NAME: Shape = text();
-static CREATE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static GLOBAL_SECONDARY_INDEX_UPDATE_LIST: Shape = list(&GLOBAL_SECONDARY_INDEX_UPDATE);
+pub(crate) static REGION_NAME: Shape = text();
+pub(crate) static CREATE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
     name: "CreateGlobalTableWitnessGroupMemberAction",
     members: &[required("RegionName", &REGION_NAME)],
 });
-static DELETE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static DELETE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
     name: "DeleteGlobalTableWitnessGroupMemberAction",
     members: &[required("RegionName", &REGION_NAME)],
 });
-static GLOBAL_TABLE_WITNESS_GROUP_UPDATE: Shape = Shape::Structure(&Structure {
+pub(crate) static GLOBAL_TABLE_WITNESS_GROUP_UPDATE: Shape = Shape::Structure(&Structure {
     name: "GlobalTableWitnessGroupUpdate",
     members: &[
         optional("Create", &CREATE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION),
         optional("Delete", &DELETE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION),
     ],
 });
-static GLOBAL_TABLE_WITNESS_GROUP_UPDATE_LIST: Shape = list_of(&GLOBAL_TABLE_WITNESS_GROUP_UPDATE, 1, 1);
-static MULTI_REGION_CONSISTENCY: Shape = word(&["EVENTUAL", "STRONG"]);
-static ON_DEMAND_THROUGHPUT_OVERRIDE: Shape = Shape::Structure(&Structure {
+pub(crate) static GLOBAL_TABLE_WITNESS_GROUP_UPDATE_LIST: Shape =
+    list_of(&GLOBAL_TABLE_WITNESS_GROUP_UPDATE, 1, 1);
+pub(crate) static MULTI_REGION_CONSISTENCY: Shape = word(&["EVENTUAL", "STRONG"]);
+pub(crate) static ON_DEMAND_THROUGHPUT_OVERRIDE: Shape = Shape::Structure(&Structure {
     name: "OnDemandThroughputOverride",
     members: &[optional("MaxReadRequestUnits", &LONG)],
 });
-static PROVISIONED_THROUGHPUT_OVERRIDE: Shape = Shape::Structure(&Structure {
+pub(crate) static PROVISIONED_THROUGHPUT_OVERRIDE: Shape = Shape::Structure(&Structure {
     name: "ProvisionedThroughputOverride",
     members: &[optional("ReadCapacityUnits", &POSITIVE_LONG_OBJECT)],
 });
-static REPLICA_GLOBAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
+pub(crate) static REPLICA_GLOBAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
     name: "ReplicaGlobalSecondaryIndex",
     members: &[
         required("IndexName", &INDEX_NAME),
@@ -397,8 +400,9 @@ static REPLICA_GLOBAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
         optional("ProvisionedThroughputOverride", &PROVISIONED_THROUGHPUT_OVERRIDE),
     ],
 });
-static REPLICA_GLOBAL_SECONDARY_INDEX_LIST: Shape = list_of(&REPLICA_GLOBAL_SECONDARY_INDEX, 1, usize::MAX);
-static CREATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static REPLICA_GLOBAL_SECONDARY_INDEX_LIST: Shape =
+    list_of(&REPLICA_GLOBAL_SECONDARY_INDEX, 1, usize::MAX);
+pub(crate) static CREATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
     name: "CreateReplicationGroupMemberAction",
     members: &[
         optional("GlobalSecondaryIndexes", &REPLICA_GLOBAL_SECONDARY_INDEX_LIST),
@@ -409,16 +413,16 @@ static CREATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structu
         optional("TableClassOverride", &TABLE_CLASS),
     ],
 });
-static DELETE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static DELETE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
     name: "DeleteReplicationGroupMemberAction",
     members: &[required("RegionName", &REGION_NAME)],
 });
-static DISASSOCIATION_MODE: Shape = word(&["WAIT_FOR_REPLICATION"]);
-static DISASSOCIATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static DISASSOCIATION_MODE: Shape = word(&["WAIT_FOR_REPLICATION"]);
+pub(crate) static DISASSOCIATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
     name: "DisassociateReplicationGroupMemberAction",
     members: &[required("DisassociationMode", &DISASSOCIATION_MODE), required("RegionName", &REGION_NAME)],
 });
-static UPDATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static UPDATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structure {
     name: "UpdateReplicationGroupMemberAction",
     members: &[
         optional("GlobalSecondaryIndexes", &REPLICA_GLOBAL_SECONDARY_INDEX_LIST),
@@ -429,7 +433,7 @@ static UPDATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(&Structu
         optional("TableClassOverride", &TABLE_CLASS),
     ],
 });
-static REPLICATION_GROUP_UPDATE: Shape = Shape::Structure(&Structure {
+pub(crate) static REPLICATION_GROUP_UPDATE: Shape = Shape::Structure(&Structure {
     name: "ReplicationGroupUpdate",
     members: &[
         optional("Create", &CREATE_REPLICATION_GROUP_MEMBER_ACTION),
@@ -438,8 +442,8 @@ static REPLICATION_GROUP_UPDATE: Shape = Shape::Structure(&Structure {
         optional("Update", &UPDATE_REPLICATION_GROUP_MEMBER_ACTION),
     ],
 });
-static REPLICATION_GROUP_UPDATE_LIST: Shape = list_of(&REPLICATION_GROUP_UPDATE, 1, usize::MAX);
-static CREATE_VECTOR_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static REPLICATION_GROUP_UPDATE_LIST: Shape = list_of(&REPLICATION_GROUP_UPDATE, 1, usize::MAX);
+pub(crate) static CREATE_VECTOR_INDEX_ACTION: Shape = Shape::Structure(&Structure {
     name: "CreateVectorIndexAction",
     members: &[
         required("Dimensions", &POSITIVE_LONG_OBJECT),
@@ -450,22 +454,22 @@ static CREATE_VECTOR_INDEX_ACTION: Shape = Shape::Structure(&Structure {
         required("VectorAttribute", &VECTOR_ATTRIBUTE_DEFINITION),
     ],
 });
-static DELETE_VECTOR_INDEX_ACTION: Shape = Shape::Structure(&Structure {
+pub(crate) static DELETE_VECTOR_INDEX_ACTION: Shape = Shape::Structure(&Structure {
     name: "DeleteVectorIndexAction",
     members: &[required("IndexName", &INDEX_NAME)],
 });
-static VECTOR_INDEX_UPDATE: Shape = Shape::Structure(&Structure {
+pub(crate) static VECTOR_INDEX_UPDATE: Shape = Shape::Structure(&Structure {
     name: "VectorIndexUpdate",
     members: &[
         optional("Create", &CREATE_VECTOR_INDEX_ACTION),
         optional("Delete", &DELETE_VECTOR_INDEX_ACTION),
     ],
 });
-static VECTOR_INDEX_UPDATE_LIST: Shape = list(&VECTOR_INDEX_UPDATE);
-static CONDITION_EXPRESSION: Shape = text();
-static CONDITIONAL_OPERATOR: Shape = word(&["AND", "OR"]);
-static ATTRIBUTE_VALUE_LIST: Shape = list(&Shape::Attribute);
-static COMPARISON_OPERATOR: Shape = word(&[
+pub(crate) static VECTOR_INDEX_UPDATE_LIST: Shape = list(&VECTOR_INDEX_UPDATE);
+pub(crate) static CONDITION_EXPRESSION: Shape = text();
+pub(crate) static CONDITIONAL_OPERATOR: Shape = word(&["AND", "OR"]);
+pub(crate) static ATTRIBUTE_VALUE_LIST: Shape = list(&Shape::Attribute);
+pub(crate) static COMPARISON_OPERATOR: Shape = word(&[
     "EQ",
     "NE",
     "IN",
@@ -480,7 +484,7 @@ static COMPARISON_OPERATOR: Shape = word(&[
     "NOT_CONTAINS",
     "BEGINS_WITH",
 ]);
-static EXPECTED_ATTRIBUTE_VALUE: Shape = Shape::Structure(&Structure {
+pub(crate) static EXPECTED_ATTRIBUTE_VALUE: Shape = Shape::Structure(&Structure {
     name: "ExpectedAttributeValue",
     members: &[
         optional("AttributeValueList", &ATTRIBUTE_VALUE_LIST),
@@ -489,34 +493,34 @@ static EXPECTED_ATTRIBUTE_VALUE: Shape = Shape::Structure(&Structure {
         optional("Value", &Shape::Attribute),
     ],
 });
-static EXPECTED_ATTRIBUTE_MAP: Shape = Shape::Map(Map {
+pub(crate) static EXPECTED_ATTRIBUTE_MAP: Shape = Shape::Map(Map {
     keys: Keys::Sized(Sizes { min: 0, max: 65535 }),
     value: &EXPECTED_ATTRIBUTE_VALUE,
     sizes: Sizes::ANY,
 });
-static EXPRESSION_ATTRIBUTE_NAME_MAP: Shape =
+pub(crate) static EXPRESSION_ATTRIBUTE_NAME_MAP: Shape =
     Shape::Map(Map { keys: Keys::Any, value: &ATTRIBUTE_NAME, sizes: Sizes::ANY });
-static EXPRESSION_ATTRIBUTE_VALUE_MAP: Shape =
+pub(crate) static EXPRESSION_ATTRIBUTE_VALUE_MAP: Shape =
     Shape::Map(Map { keys: Keys::Any, value: &Shape::Attribute, sizes: Sizes::ANY });
-static RETURN_CONSUMED_CAPACITY: Shape = word(&["INDEXES", "TOTAL", "NONE"]);
-static RETURN_ITEM_COLLECTION_METRICS: Shape = word(&["SIZE", "NONE"]);
-static RETURN_VALUE: Shape = word(&["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"]);
-static RETURN_VALUES_ON_CONDITION_CHECK_FAILURE: Shape = word(&["ALL_OLD", "NONE"]);
-static ATTRIBUTE_NAME_LIST: Shape = list_of(&ATTRIBUTE_NAME, 1, usize::MAX);
-static PROJECTION_EXPRESSION: Shape = text();
-static ATTRIBUTE_ACTION: Shape = word(&["ADD", "PUT", "DELETE"]);
-static ATTRIBUTE_VALUE_UPDATE: Shape = Shape::Structure(&Structure {
+pub(crate) static RETURN_CONSUMED_CAPACITY: Shape = word(&["INDEXES", "TOTAL", "NONE"]);
+pub(crate) static RETURN_ITEM_COLLECTION_METRICS: Shape = word(&["SIZE", "NONE"]);
+pub(crate) static RETURN_VALUE: Shape = word(&["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"]);
+pub(crate) static RETURN_VALUES_ON_CONDITION_CHECK_FAILURE: Shape = word(&["ALL_OLD", "NONE"]);
+pub(crate) static ATTRIBUTE_NAME_LIST: Shape = list_of(&ATTRIBUTE_NAME, 1, usize::MAX);
+pub(crate) static PROJECTION_EXPRESSION: Shape = text();
+pub(crate) static ATTRIBUTE_ACTION: Shape = word(&["ADD", "PUT", "DELETE"]);
+pub(crate) static ATTRIBUTE_VALUE_UPDATE: Shape = Shape::Structure(&Structure {
     name: "AttributeValueUpdate",
     members: &[optional("Action", &ATTRIBUTE_ACTION), optional("Value", &Shape::Attribute)],
 });
-static ATTRIBUTE_UPDATES: Shape = Shape::Map(Map {
+pub(crate) static ATTRIBUTE_UPDATES: Shape = Shape::Map(Map {
     keys: Keys::Sized(Sizes { min: 0, max: 65535 }),
     value: &ATTRIBUTE_VALUE_UPDATE,
     sizes: Sizes::ANY,
 });
-static UPDATE_EXPRESSION: Shape = text();
-static KEY_LIST: Shape = list_of(&Shape::Item, 1, 100);
-static KEYS_AND_ATTRIBUTES: Shape = Shape::Structure(&Structure {
+pub(crate) static UPDATE_EXPRESSION: Shape = text();
+pub(crate) static KEY_LIST: Shape = list_of(&Shape::Item, 1, 100);
+pub(crate) static KEYS_AND_ATTRIBUTES: Shape = Shape::Structure(&Structure {
     name: "KeysAndAttributes",
     members: &[
         optional("AttributesToGet", &ATTRIBUTE_NAME_LIST),
@@ -526,33 +530,36 @@ static KEYS_AND_ATTRIBUTES: Shape = Shape::Structure(&Structure {
         optional("ProjectionExpression", &PROJECTION_EXPRESSION),
     ],
 });
-static BATCH_GET_REQUEST_MAP: Shape =
+pub(crate) static BATCH_GET_REQUEST_MAP: Shape =
     Shape::Map(Map { keys: Keys::TableName, value: &KEYS_AND_ATTRIBUTES, sizes: Sizes { min: 1, max: 100 } });
-static DELETE_REQUEST: Shape =
+pub(crate) static DELETE_REQUEST: Shape =
     Shape::Structure(&Structure { name: "DeleteRequest", members: &[required("Key", &Shape::Item)] });
-static PUT_REQUEST: Shape =
+pub(crate) static PUT_REQUEST: Shape =
     Shape::Structure(&Structure { name: "PutRequest", members: &[required("Item", &Shape::Item)] });
-static WRITE_REQUEST: Shape = Shape::Structure(&Structure {
+pub(crate) static WRITE_REQUEST: Shape = Shape::Structure(&Structure {
     name: "WriteRequest",
     members: &[optional("DeleteRequest", &DELETE_REQUEST), optional("PutRequest", &PUT_REQUEST)],
 });
-static WRITE_REQUESTS: Shape = list_of(&WRITE_REQUEST, 1, 25);
-static BATCH_WRITE_ITEM_REQUEST_MAP: Shape =
+pub(crate) static WRITE_REQUESTS: Shape = list_of(&WRITE_REQUEST, 1, 25);
+pub(crate) static BATCH_WRITE_ITEM_REQUEST_MAP: Shape =
     Shape::Map(Map { keys: Keys::TableName, value: &WRITE_REQUESTS, sizes: Sizes { min: 1, max: 25 } });
-static KEY_EXPRESSION: Shape = text();
-static CONDITION: Shape = Shape::Structure(&Structure {
+pub(crate) static KEY_EXPRESSION: Shape = text();
+pub(crate) static CONDITION: Shape = Shape::Structure(&Structure {
     name: "Condition",
     members: &[
         optional("AttributeValueList", &ATTRIBUTE_VALUE_LIST),
         required("ComparisonOperator", &COMPARISON_OPERATOR),
     ],
 });
-static KEY_CONDITIONS: Shape =
+pub(crate) static KEY_CONDITIONS: Shape =
     Shape::Map(Map { keys: Keys::Sized(Sizes { min: 0, max: 65535 }), value: &CONDITION, sizes: Sizes::ANY });
-static POSITIVE_INTEGER_OBJECT: Shape = Shape::Integer(Integer { class: "Integer", min: Some(1), max: None });
-static FILTER_CONDITION_MAP: Shape =
+pub(crate) static POSITIVE_INTEGER_OBJECT: Shape =
+    Shape::Integer(Integer { class: "Integer", min: Some(1), max: None });
+pub(crate) static FILTER_CONDITION_MAP: Shape =
     Shape::Map(Map { keys: Keys::Sized(Sizes { min: 0, max: 65535 }), value: &CONDITION, sizes: Sizes::ANY });
-static SELECT: Shape = word(&["ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "SPECIFIC_ATTRIBUTES", "COUNT"]);
-static SCAN_SEGMENT: Shape = Shape::Integer(Integer { class: "Integer", min: Some(0), max: Some(999999) });
-static SCAN_TOTAL_SEGMENTS: Shape =
+pub(crate) static SELECT: Shape =
+    word(&["ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "SPECIFIC_ATTRIBUTES", "COUNT"]);
+pub(crate) static SCAN_SEGMENT: Shape =
+    Shape::Integer(Integer { class: "Integer", min: Some(0), max: Some(999999) });
+pub(crate) static SCAN_TOTAL_SEGMENTS: Shape =
     Shape::Integer(Integer { class: "Integer", min: Some(1), max: Some(1000000) });

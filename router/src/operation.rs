@@ -1,0 +1,198 @@
+//! The operations: from a call's name and body to its answer.
+//!
+//! ```text
+//! X-Amz-Target --> table of inputs --> decode --> constraints --> the operation --> JSON
+//!      |                                 |            |               |
+//! UnknownOperation            Serialization      "N validation   its own rules, expressions, the table,
+//!                                Exception        errors ..."     the key, the item; then the shard
+//! ```
+//!
+//! The order in which mistakes are told is DynamoDB's: what is further left is told first.
+//!
+//! - [`expressions`], [`capacity`], [`answer`]: what several operations share.
+//! - [`tables`]: CreateTable, DescribeTable, ListTables, UpdateTable, DeleteTable.
+//! - [`write`]: PutItem, UpdateItem, DeleteItem. [`read`]: GetItem.
+//! - [`batch_get`], [`batch_write`]: one message for each shard, all at once.
+//! - [`page`]: Query and Scan.
+
+mod answer;
+mod batch_get;
+mod batch_write;
+mod capacity;
+mod expressions;
+mod page;
+mod read;
+mod scatter;
+mod tables;
+mod write;
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use model::error::{ApiError, Code};
+use model::item::ItemRef;
+use model::limits::{ITEM_BYTES_MAX, TABLE_NAME_BYTES_MAX, TABLE_NAME_BYTES_MIN};
+use model::map::Map;
+use model::table::{Table, TableStatus};
+use runtime::Runtime;
+
+use crate::Router;
+use crate::http::intake::Request;
+use crate::json::attribute;
+use crate::request::constraint::{self, is_name_like};
+use crate::request::shape::Structure;
+use crate::request::{Parameters, tables as shapes};
+
+/// What a call's name begins with.
+const TARGET_PREFIX: &str = "DynamoDB_20120810.";
+
+/// Answers one call: appends the JSON to `out` and returns the status.
+pub(crate) async fn answer<R: Runtime>(router: &Router<R>, request: &Request<'_>, out: &mut Vec<u8>) -> u16 {
+    let start = out.len();
+    match call(router, request, out).await {
+        Ok(()) => 200,
+        Err(error) => {
+            out.truncate(start);
+            write_error(out, &error);
+            error.code.status()
+        }
+    }
+}
+
+async fn call<R: Runtime>(
+    router: &Router<R>,
+    request: &Request<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), ApiError> {
+    let name = request.target().and_then(|target| target.strip_prefix(TARGET_PREFIX)).unwrap_or("");
+    let shape = shape_of(name).ok_or(ApiError::new(Code::UnknownOperation, ""))?;
+    let parameters = router.decode(request.body, shape)?;
+    if is_about_a_table(name) {
+        check_table_name(&parameters)?;
+    }
+    constraint::check(&parameters)?;
+    match name {
+        "GetItem" => read::get_item(router, parameters, out).await,
+        "PutItem" => write::put_item(router, parameters, out).await,
+        "UpdateItem" => write::update_item(router, parameters, out).await,
+        "DeleteItem" => write::delete_item(router, parameters, out).await,
+        "Query" => page::query(router, parameters, out).await,
+        "Scan" => page::scan(router, parameters, out).await,
+        "BatchGetItem" => batch_get::batch_get_item(router, parameters, out).await,
+        "BatchWriteItem" => batch_write::batch_write_item(router, parameters, out).await,
+        "CreateTable" => tables::create_table(router, parameters, out).await,
+        "DescribeTable" => tables::describe_table(router, parameters, out),
+        "ListTables" => tables::list_tables(router, parameters, out),
+        "UpdateTable" => tables::update_table(router, parameters, out).await,
+        "DeleteTable" => tables::delete_table(router, parameters, out).await,
+        other => panic!("{other} has an input and must have an operation"),
+    }
+}
+
+/// The input of an operation that torc has.
+fn shape_of(name: &str) -> Option<&'static Structure> {
+    Some(match name {
+        "GetItem" => &shapes::GET_ITEM,
+        "PutItem" => &shapes::PUT_ITEM,
+        "UpdateItem" => &shapes::UPDATE_ITEM,
+        "DeleteItem" => &shapes::DELETE_ITEM,
+        "Query" => &shapes::QUERY,
+        "Scan" => &shapes::SCAN,
+        "BatchGetItem" => &shapes::BATCH_GET_ITEM,
+        "BatchWriteItem" => &shapes::BATCH_WRITE_ITEM,
+        "CreateTable" => &shapes::CREATE_TABLE,
+        "DescribeTable" => &shapes::DESCRIBE_TABLE,
+        "ListTables" => &shapes::LIST_TABLES,
+        "UpdateTable" => &shapes::UPDATE_TABLE,
+        "DeleteTable" => &shapes::DELETE_TABLE,
+        _ => return None,
+    })
+}
+
+/// Operations on a table itself tell a missing or short name in words of their own, before anything else.
+fn is_about_a_table(name: &str) -> bool {
+    matches!(name, "CreateTable" | "DescribeTable" | "UpdateTable" | "DeleteTable")
+}
+
+fn check_table_name(parameters: &Parameters<'_>) -> Result<(), ApiError> {
+    let crate::request::Value::Text(name) = parameters.get("TableName") else {
+        let message = "The parameter 'TableName' is required but was not present in the request";
+        return Err(ApiError::validation(message));
+    };
+    let length = name.chars().count();
+    if !name.starts_with("arn:") && !(TABLE_NAME_BYTES_MIN..=TABLE_NAME_BYTES_MAX).contains(&length) {
+        let message = "TableName must be at least 3 characters long and at most 255 characters long";
+        return Err(ApiError::validation(message));
+    }
+    Ok(())
+}
+
+/// `{"__type": "...", "message": "..."}`; what has no message says so by leaving it out.
+fn write_error(out: &mut Vec<u8>, error: &ApiError) {
+    let mut object = answer::Object::new(out);
+    object.text("__type", &format!("{}{}", error.code.prefix(), error.code.name()));
+    if !error.message.is_empty() {
+        let capital = matches!(error.code, Code::Serialization | Code::AccessDenied);
+        object.text(if capital { "Message" } else { "message" }, &error.message);
+    }
+    if let Some(item) = &error.item {
+        attribute::write_item(object.member("Item"), ItemRef::trusted(item));
+    }
+    object.end();
+}
+
+impl<R: Runtime> Router<R> {
+    fn decode<'a>(&self, body: &'a [u8], shape: &'static Structure) -> Result<Parameters<'a>, ApiError> {
+        Parameters::decode(body, shape, &mut self.builder.borrow_mut())
+    }
+
+    /// The name in a parameter that holds a name or an ARN.
+    fn table_name<'n>(&self, given: &'n str) -> Result<&'n str, ApiError> {
+        let Some(arn) = given.strip_prefix("arn:") else { return Ok(given) };
+        let invalid = || {
+            ApiError::validation(format!("Invalid TableArn: Invalid ResourceArn provided as input {given}"))
+        };
+        let mut fields = arn.splitn(5, ':');
+        let mut field = || fields.next().ok_or_else(invalid);
+        let (_partition, service, region, account, resource) =
+            (field()?, field()?, field()?, field()?, field()?);
+        let name = resource.strip_prefix("table/").ok_or_else(invalid)?;
+        let sized = (TABLE_NAME_BYTES_MIN..=TABLE_NAME_BYTES_MAX).contains(&name.len());
+        if service != "dynamodb" || !sized || !is_name_like(name) {
+            return Err(invalid());
+        }
+        if region != self.options.region || account != self.options.account {
+            return Err(not_found());
+        }
+        Ok(name)
+    }
+
+    /// The table that an operation on items names, if it takes requests.
+    fn table(&self, map: &Map, given: &str) -> Result<Rc<Table>, ApiError> {
+        let name = self.table_name(given)?;
+        match map.tables.get(name) {
+            Some(table) if is_serving(table) => Ok(table.clone()),
+            _ => Err(not_found()),
+        }
+    }
+}
+
+fn is_serving(table: &Table) -> bool {
+    matches!(table.status, TableStatus::Active | TableStatus::Updating)
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(Code::ResourceNotFound, "Requested resource not found")
+}
+
+/// Takes a required table name.
+fn take_table_name<'a>(parameters: &mut Parameters<'a>) -> Cow<'a, str> {
+    parameters.text("TableName").expect("the constraints require it")
+}
+
+fn check_item_size(item: &[u8]) -> Result<(), ApiError> {
+    if ItemRef::trusted(item).charged_bytes() > ITEM_BYTES_MAX {
+        return Err(ApiError::validation("Item size has exceeded the maximum allowed size"));
+    }
+    Ok(())
+}
