@@ -47,6 +47,7 @@ pub use program::{ConditionProgram, ProjectionProgram, UpdateProgram};
 pub use syntax::{Comparator, Sign};
 pub use tree::{
     Action, Condition, KeyCondition, Operand, Path, Projection, Segment, SetValue, SortCondition, Update,
+    Wording,
 };
 pub use update::Updated;
 

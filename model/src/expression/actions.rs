@@ -1,7 +1,7 @@
 //! Update expressions: what actions and their functions accept.
 
 use super::{
-    Action, ExpressionKind, Path, Placeholders, SetValue, Sign, Update,
+    Action, ExpressionKind, Path, Placeholders, SetValue, Sign, Update, Wording,
     check::{Checker, Fault, invalid, type_of_value},
     condition,
     syntax::{self, ActionText, Node},
@@ -16,7 +16,7 @@ pub fn parse_update(text: &str, placeholders: &mut Placeholders<'_>) -> Result<U
     let actions: Vec<Action> = parsed.tree.iter().map(|action| checker.action(action)).collect();
     let paths: Vec<Path> = actions.iter().map(|action| action.path().clone()).collect();
     checker.disjoint(&paths);
-    checker.finish(&parsed, Update { actions })
+    checker.finish(&parsed, Update { actions, wording: Wording::Expression })
 }
 
 impl Action {

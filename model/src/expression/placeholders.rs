@@ -89,6 +89,11 @@ fn check_name(key: &str, name: &str) -> Result<(), ApiError> {
         let problem = "ExpressionAttributeNames contains invalid value: Empty attribute name";
         return Err(ApiError::validation(format!("{problem}; key: {key}")));
     }
+    check_name_size(name)
+}
+
+/// Names of attributes have a limit wherever they come from.
+pub(super) fn check_name_size(name: &str) -> Result<(), ApiError> {
     if name.len() > ATTRIBUTE_NAME_BYTES_MAX {
         let limit = ATTRIBUTE_NAME_BYTES_MAX + 1;
         return Err(ApiError::validation(format!(

@@ -26,6 +26,12 @@ mod kind {
     pub(super) const PROJECTION: u8 = 3;
 }
 
+/// The first byte of an update's body.
+pub(super) mod wording {
+    pub(in super::super) const EXPRESSION: u8 = 0;
+    pub(in super::super) const ATTRIBUTE_UPDATES: u8 = 1;
+}
+
 /// First bytes of conditions, actions, operands and segments.
 pub(super) mod tag {
     pub(in super::super) const AND: u8 = 0x01;

@@ -118,6 +118,18 @@ pub enum Action {
 pub struct Update {
     /// The actions, in the order they were written.
     pub actions: Vec<Action>,
+    /// Which parameter it came from.
+    pub wording: Wording,
+}
+
+/// Whose words an update uses for a value that does not suit the attribute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wording {
+    /// `UpdateExpression`'s.
+    #[default]
+    Expression,
+    /// `AttributeUpdates`'.
+    AttributeUpdates,
 }
 
 /// The paths that a read returns; they neither overlap nor conflict.

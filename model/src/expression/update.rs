@@ -9,7 +9,7 @@
 //! is bounded by a few items, whatever the update asks for. Leaves to others: keys (`Update::refuse_key_attributes`).
 
 use super::{
-    program::{Cursor, PathRef, SegmentRef, SetValueRef, UpdateProgram, tag},
+    program::{Cursor, PathRef, SegmentRef, SetValueRef, UpdateProgram, tag, wording},
     projection::Parts,
 };
 use crate::{
@@ -121,8 +121,12 @@ impl<'p> Effect<'p> {
 }
 
 fn read_effects<'p>(mut body: Cursor<'p>, old: Option<ItemRef<'_>>) -> Result<Vec<Effect<'p>>, ApiError> {
+    let wrong_type = match body.u8() {
+        wording::ATTRIBUTE_UPDATES => "Type mismatch for attribute to update",
+        _ => "An operand in the update expression has an incorrect data type",
+    };
+    let mut operands = Operands { old, wrong_type, bytes_left: OPERAND_BYTES_MAX };
     let count = body.u32();
-    let mut operands = Operands { old, bytes_left: OPERAND_BYTES_MAX };
     let mut effects = Vec::new();
     for _ in 0..count {
         let action = body.u8();
@@ -155,6 +159,8 @@ const OPERAND_BYTES_MAX: usize = ITEM_BYTES_MAX + 64 * 1024;
 /// Reads operands from the old item.
 struct Operands<'i> {
     old: Option<ItemRef<'i>>,
+    /// The message about a value that does not suit.
+    wrong_type: &'static str,
     bytes_left: usize,
 }
 
@@ -181,7 +187,7 @@ impl Operands<'_> {
             SetValueRef::ListAppend => {
                 let (left, right) = (self.set_value(program)?, self.set_value(program)?);
                 let (Value::L(mut left), Value::L(mut right)) = (left, right) else {
-                    return Err(wrong_type());
+                    return Err(self.wrong_type());
                 };
                 left.append(&mut right);
                 Ok(Value::L(left))
@@ -196,7 +202,7 @@ impl Operands<'_> {
     ) -> Result<Value, ApiError> {
         let (left, right) = (self.set_value(program)?, self.set_value(program)?);
         let (Value::N(left), Value::N(right)) = (left, right) else {
-            return Err(wrong_type());
+            return Err(self.wrong_type());
         };
         Ok(Value::N(result(left, right).map_err(number_error)?))
     }
@@ -205,7 +211,7 @@ impl Operands<'_> {
         let found = path.find(self.old);
         let added = self.copy(ValueRef::trusted(encoded))?;
         let Some(found) = found else {
-            return if is_addable(&added) { Ok(added) } else { Err(wrong_type()) };
+            return if is_addable(&added) { Ok(added) } else { Err(self.wrong_type()) };
         };
         match (self.copy(found)?, added) {
             (Value::N(old), Value::N(added)) => Ok(Value::N(old.add(added).map_err(number_error)?)),
@@ -213,7 +219,7 @@ impl Operands<'_> {
             (Value::Ns(old), Value::Ns(added)) => Ok(Value::Ns(old.into_iter().chain(added).collect())),
             (Value::Bs(old), Value::Bs(added)) => Ok(Value::Bs(old.into_iter().chain(added).collect())),
             (Value::L(old), Value::L(added)) => Ok(Value::L(old.into_iter().chain(added).collect())),
-            _ => Err(wrong_type()),
+            _ => Err(self.wrong_type()),
         }
     }
 
@@ -226,7 +232,7 @@ impl Operands<'_> {
             (Value::Ss(old), Value::Ss(gone)) => Value::Ss(&old - &gone),
             (Value::Ns(old), Value::Ns(gone)) => Value::Ns(&old - &gone),
             (Value::Bs(old), Value::Bs(gone)) => Value::Bs(&old - &gone),
-            _ => return Err(wrong_type()),
+            _ => return Err(self.wrong_type()),
         };
         Ok(Deletion::Left((!is_empty_set(&left)).then_some(left)))
     }
@@ -246,6 +252,10 @@ impl Operands<'_> {
             (Some(ValueRef::L(_)), SegmentRef::Index(_)) => Ok(()),
             _ => Err(invalid_path()),
         }
+    }
+
+    fn wrong_type(&self) -> ApiError {
+        ApiError::validation(self.wrong_type)
     }
 
     fn copy(&mut self, value: ValueRef<'_>) -> Result<Value, ApiError> {
@@ -393,10 +403,6 @@ fn build(base: ItemRef<'_>, touched: &BTreeMap<&str, Option<Value>>) -> Result<V
 
 fn missing_attribute() -> ApiError {
     ApiError::validation("The provided expression refers to an attribute that does not exist in the item")
-}
-
-fn wrong_type() -> ApiError {
-    ApiError::validation("An operand in the update expression has an incorrect data type")
 }
 
 fn invalid_path() -> ApiError {

@@ -44,3 +44,13 @@ fn an_empty_parameter_is_refused() {
     let refused = Placeholders::new().set_values([]).unwrap_err().message;
     assert_eq!(refused, "ExpressionAttributeValues must not be empty");
 }
+
+#[test]
+fn names_have_a_size() {
+    let longest = "a".repeat(65_535);
+    Placeholders::new().set_names([("#a", longest.as_str())]).unwrap();
+    let refused = |name: &str| Placeholders::new().set_names([("#a", name)]).unwrap_err().message;
+    let large = "1 validation error detected: Attribute name is too large, must be less than 65536 bytes";
+    assert_eq!(refused(&"a".repeat(65_536)), large);
+    assert_eq!(refused(""), "ExpressionAttributeNames contains invalid value: Empty attribute name; key: #a");
+}

@@ -1,6 +1,8 @@
 //! From bytes to programs: the check, and the cursor that reads on where the check has been.
 
-use super::{ConditionProgram, DEPTH_MAX, ProjectionProgram, TYPE_NAMES, UpdateProgram, VERSION, kind, tag};
+use super::{
+    ConditionProgram, DEPTH_MAX, ProjectionProgram, TYPE_NAMES, UpdateProgram, VERSION, kind, tag, wording,
+};
 use crate::{
     item::{Corrupt, ItemRef, ValueRef},
     limits::NESTING_MAX,
@@ -21,7 +23,12 @@ impl<'p> ConditionProgram<'p> {
 impl<'p> UpdateProgram<'p> {
     /// Validates untrusted bytes.
     pub fn check(bytes: &'p [u8]) -> Result<Self, Corrupt> {
-        let body = Check::whole(bytes, kind::UPDATE, |check| check.repeat(Check::action))?;
+        let body = Check::whole(bytes, kind::UPDATE, |check| {
+            if check.u8()? > wording::ATTRIBUTE_UPDATES {
+                return Err(check.before("an unknown wording"));
+            }
+            check.repeat(Check::action)
+        })?;
         Ok(UpdateProgram(body))
     }
 

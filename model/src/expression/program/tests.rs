@@ -117,7 +117,7 @@ fn draw_update(chance: &mut Chance) -> Update {
             actions.push(action);
         }
     }
-    Update { actions }
+    Update { actions, ..Update::default() }
 }
 
 fn apart(one: &Path, two: &Path) -> bool {
@@ -466,7 +466,13 @@ fn paths_in_each_others_way_do_no_harm() {
             Action::Add(path(two), value.clone()),
         ] {
             for first in [Action::Set(path(one), SetValue::Value(value.clone())), Action::Remove(path(one))] {
-                assert_eq!(evaluate(&Update { actions: vec![first, second.clone()] }.encode(), item), 1);
+                assert_eq!(
+                    evaluate(
+                        &Update { actions: vec![first, second.clone()], ..Update::default() }.encode(),
+                        item
+                    ),
+                    1
+                );
             }
         }
     }
@@ -508,7 +514,8 @@ fn what_the_check_finds() {
     check_refused(&[1, 1, 0x01, 4, 0, 0, 0, 255, 255, 255, 255], "the end of a program", 11);
     check_refused(&[1, 1, 0x22, 1, 0x70, 1, 0, b'a', 10], "an unknown type", 8);
     check_refused(&[3, 1, 1, 0, 0, 0, 1, 0x72], "an unknown segment", 7);
-    check_refused(&[2, 1, 1, 0, 0, 0, 0x64], "an unknown action", 6);
+    check_refused(&[2, 1, 0, 1, 0, 0, 0, 0x64], "an unknown action", 7);
+    check_refused(&[2, 1, 2, 0, 0, 0, 0], "an unknown wording", 2);
 }
 
 #[test]
@@ -521,8 +528,10 @@ fn depth_is_bounded() {
     check_refused(&nots(20_000), "conditions nested too deep", 2 + DEPTH_MAX);
     let sizes = [&[kind::CONDITION, VERSION, tag::EQUAL][..], &[tag::SIZE; 20_000]].concat();
     assert!(ConditionProgram::check(&sizes).is_err());
-    let sums =
-        [&[kind::UPDATE, VERSION, 1, 0, 0, 0, tag::SET, 1, tag::NAME, 1, 0, b'a'][..], &[tag::PLUS; 20_000]]
-            .concat();
+    let sums = [
+        &[kind::UPDATE, VERSION, 0, 1, 0, 0, 0, tag::SET, 1, tag::NAME, 1, 0, b'a'][..],
+        &[tag::PLUS; 20_000],
+    ]
+    .concat();
     assert!(UpdateProgram::check(&sums).is_err());
 }

@@ -1,8 +1,8 @@
 //! From trees to bytes.
 
-use super::{TYPE_NAMES, VERSION, kind, tag};
+use super::{TYPE_NAMES, VERSION, kind, tag, wording};
 use crate::expression::{
-    Action, Comparator, Condition, Operand, Path, Projection, Segment, SetValue, Sign, Update,
+    Action, Comparator, Condition, Operand, Path, Projection, Segment, SetValue, Sign, Update, Wording,
 };
 
 impl Condition {
@@ -17,7 +17,11 @@ impl Condition {
 impl Update {
     /// The program, for [`super::UpdateProgram`].
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![kind::UPDATE, VERSION];
+        let wording = match self.wording {
+            Wording::Expression => wording::EXPRESSION,
+            Wording::AttributeUpdates => wording::ATTRIBUTE_UPDATES,
+        };
+        let mut out = vec![kind::UPDATE, VERSION, wording];
         count(&mut out, self.actions.len());
         self.actions.iter().for_each(|action| write_action(&mut out, action));
         out

@@ -283,10 +283,6 @@ fn sections_may_come_once() {
 
 /// Runs with the stack of a small thread: depth must be bounded by count, not by luck.
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a thread of the test's own, to have a stack of known size"
-    )]
     std::thread::Builder::new().stack_size(512 * 1024).spawn(test).unwrap().join().unwrap();
 }
 
