@@ -40,6 +40,7 @@ struct Slot {
     body: Option<Body>,
     occupied: bool,
     cancelled: bool,
+    /// `None`: a task of the test itself, which no crash reaches.
     owner: Option<NodeId>,
     wake: Option<(Arc<TaskWake>, Waker)>,
 }
@@ -169,7 +170,7 @@ impl Executor {
         self.scheduled.borrow_mut().push(Reverse(Scheduled { at, sequence, action }));
     }
 
-    pub fn spawn(&self, owner: NodeId, body: Body) -> TaskKey {
+    pub fn spawn(&self, owner: Option<NodeId>, body: Body) -> TaskKey {
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             let mut slots = self.slots.borrow_mut();
             slots.push(Slot::default());
@@ -185,7 +186,7 @@ impl Executor {
             body: Some(body),
             occupied: true,
             cancelled: false,
-            owner: Some(owner),
+            owner,
             wake: Some((wake.clone(), wake.into())),
         };
         self.runnable.borrow_mut().push(key);
@@ -512,7 +513,7 @@ pub struct SimTask<T> {
 impl<T: 'static> SimTask<T> {
     pub(super) fn spawn(
         world: &Rc<Inner>,
-        owner: NodeId,
+        owner: Option<NodeId>,
         future: impl Future<Output = T> + 'static,
     ) -> SimTask<T> {
         let join = Rc::new(Join { output: Cell::new(None), waker: RefCell::default() });

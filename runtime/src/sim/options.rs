@@ -157,6 +157,8 @@ pub struct NetworkFaults {
     pub stall_time: Span,
     /// A segment kills its connection: both ends get a reset, and what was under way is lost.
     pub reset: Chance,
+    /// One bit of a segment is flipped on the way. TCP's own checksum misses such a thing now and then.
+    pub corrupt: Chance,
     /// A connection attempt is refused although somebody listens.
     pub refuse: Chance,
     /// A crash of a node resets its connections; otherwise the other ends hear nothing (half-open).
@@ -177,6 +179,7 @@ impl Default for NetworkFaults {
             stall: Chance::NEVER,
             stall_time: Span::millis(1, 500),
             reset: Chance::NEVER,
+            corrupt: Chance::NEVER,
             refuse: Chance::NEVER,
             crash_resets: Chance::percent(50),
             short_read: Chance::percent(10),

@@ -12,6 +12,7 @@ use super::executor::SimTask;
 use super::network::{SimListener, SimStream};
 use super::options::Chance;
 use super::random::{Stream, hash_name, mix};
+use super::trace::Event;
 use super::world::{Inner, Node, NodeId, nanos};
 use crate::{BuggifyPoint, Class, Closed, CoreId, DirEntry, Mono, OpenOptions, Purpose, Runtime, Wall};
 
@@ -128,12 +129,14 @@ impl Runtime for SimRuntime {
         world.options.buggify && active && fires
     }
 
-    fn spawn<T: 'static>(&self, _class: Class, future: impl Future<Output = T> + 'static) -> SimTask<T> {
-        // Order is random whatever the class: shares are a matter of speed, and nothing may rely on them.
+    fn spawn<T: 'static>(&self, class: Class, future: impl Future<Output = T> + 'static) -> SimTask<T> {
         if !self.here.is_alive() {
             return SimTask::stillborn();
         }
-        SimTask::spawn(&self.here.world, self.here.node.id, future)
+        // Order is random whatever the class: shares are a matter of speed, and nothing may rely on them.
+        let (world, node) = (&self.here.world, self.here.node.id);
+        world.trace.record(world.executor.now(), Event::Spawn, node.0.into(), class as u64);
+        SimTask::spawn(world, Some(node), future)
     }
 
     async fn yield_now(&self) {
@@ -168,8 +171,9 @@ impl Runtime for SimRuntime {
         self.here.sync_dir(path).await
     }
 
-    fn disk_free(&self, _path: &Path) -> io::Result<u64> {
+    fn disk_free(&self, path: &Path) -> io::Result<u64> {
         self.here.check_alive()?;
+        self.here.node.disk.find(path)?;
         Ok(self.here.node.disk.bytes_free())
     }
 

@@ -10,6 +10,7 @@ use super::random::mix;
 #[repr(u64)]
 pub(super) enum Event {
     Poll = 1,
+    Spawn,
     Timer,
     Action,
     Start,

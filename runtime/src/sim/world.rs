@@ -212,7 +212,7 @@ impl Control {
         self.inner.boot(&node, cores);
         for core in 0..cores {
             let runtime = SimRuntime::new(&self.inner, &node, CoreId(core as u16));
-            SimTask::spawn(&self.inner, node.id, main(runtime)).detach();
+            SimTask::spawn(&self.inner, Some(node.id), main(runtime)).detach();
         }
     }
 
@@ -317,6 +317,11 @@ impl Control {
     /// Time since the world began.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.inner.executor.now())
+    }
+
+    /// Starts a task that belongs to no node and that no crash reaches: a client, or one that plays fate.
+    pub fn spawn<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> SimTask<T> {
+        SimTask::spawn(&self.inner, None, future)
     }
 
     /// Waits in the world's own time; for tasks that belong to no node.

@@ -100,7 +100,7 @@ impl Disk {
         Ok(at)
     }
 
-    pub(super) fn find(&self, path: &Path) -> io::Result<InodeId> {
+    pub(in crate::sim) fn find(&self, path: &Path) -> io::Result<InodeId> {
         self.find_from(&names_of(path))
     }
 

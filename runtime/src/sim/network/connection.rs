@@ -115,7 +115,7 @@ impl Connection {
     }
 
     /// Sends one segment on its way.
-    fn send(self: &Rc<Connection>, from: EndIndex, bytes: Vec<u8>, is_end: bool) {
+    fn send(self: &Rc<Connection>, from: EndIndex, mut bytes: Vec<u8>, is_end: bool) {
         let (sender, receiver) = (self.ends[from].node(), self.ends[1 - from].node());
         let world = &self.ends[from].here.world;
         world.network_event(Event::Send, sender, receiver, bytes.len());
@@ -123,6 +123,11 @@ impl Connection {
         if world.network.happens(sender, |faults| faults.reset) && sender != receiver {
             self.fail_both(ErrorKind::ConnectionReset);
             return;
+        }
+        if world.network.happens(sender, |faults| faults.corrupt) && !bytes.is_empty() {
+            let (at, bit) =
+                world.network.with_stream(sender, |stream| (stream.index(bytes.len()), stream.below(8)));
+            bytes[at] ^= 1 << bit;
         }
         let arrives = {
             let mut pipe = self.pipes[from].borrow_mut();

@@ -216,6 +216,24 @@ fn resets_happen_when_they_are_switched_on() {
 }
 
 #[test]
+fn bits_flip_on_the_way_when_that_is_switched_on() {
+    let faults = NetworkFaults { corrupt: Chance::percent(30), ..NetworkFaults::default() };
+    let (world, server, client) = echo_world(1, faults, 1);
+    world.block_on(async {
+        let stream = client.connect(world.address(server, PORT)).await.unwrap();
+        let (mut fine, mut flipped) = (0, 0);
+        for _ in 0..50 {
+            stream.write_all(&[0; 64]).await.unwrap();
+            match read_exact(&stream, 64).await.unwrap().iter().map(|byte| byte.count_ones()).sum::<u32>() {
+                0 => fine += 1,
+                _ => flipped += 1,
+            }
+        }
+        assert!(fine > 5 && flipped > 5, "{fine} fine, {flipped} flipped");
+    });
+}
+
+#[test]
 fn a_dropped_stream_is_an_end_and_then_a_reset() {
     let (world, server, client) = echo_world(1, NetworkFaults::default(), 1);
     world.block_on(async {

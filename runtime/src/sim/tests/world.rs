@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::sim::{Chance, Control, SimRuntime, World, WorldOptions};
 use crate::sync::{Notify, oneshot, timeout};
-use crate::{Class, CoreId, Purpose, Runtime, Task};
+use crate::{BLOCK_BYTES, Class, CoreId, File, Listener, OpenOptions, Purpose, Runtime, Stream, Task};
 
 fn world(seed: u64) -> World {
     World::new(seed, WorldOptions::default())
@@ -51,6 +51,80 @@ fn same_seed_same_world_and_another_seed_another_world() {
     hashes.sort();
     hashes.dedup();
     assert_eq!(hashes.len(), 20);
+}
+
+/// A bit of everything: two nodes of two cores with files, mail and connections, and a task that crashes them.
+fn run_everything(seed: u64) -> (u128, u64, u64) {
+    let world = world(seed);
+    let nodes = [world.node("a"), world.node("b")];
+    let start = |control: &Control, node| {
+        let peer = control.address(if node == nodes[0] { nodes[1] } else { nodes[0] }, 80);
+        control.start(node, 2, move |runtime| everything(runtime, peer));
+    };
+    nodes.iter().for_each(|node| start(&world, *node));
+    for step in 0..20 {
+        world.run_for(Duration::from_micros(world.draw("crash", step) % 5000));
+        let node = nodes[step as usize % 2];
+        world.crash(node);
+        start(&world, node);
+    }
+    (world.trace_hash(), world.trace_events(), world.polls())
+}
+
+async fn everything(runtime: SimRuntime, peer: std::net::SocketAddr) {
+    let to = CoreId(1 - runtime.core().0);
+    let listener = runtime.listen(([0, 0, 0, 0], 80).into()).await.unwrap();
+    let inner = runtime.clone();
+    let accepting = runtime.spawn(Class::Background, async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut bytes = [0; 100];
+            let size = stream.read(&mut bytes).await.unwrap_or(0);
+            _ = inner.mesh_send(to, bytes[..size].to_vec()).await;
+        }
+    });
+    let path = format!("/d/{}-{}", runtime.core().0, runtime.random(Purpose::Id));
+    runtime.create_dir("/d".as_ref()).await.unwrap();
+    let file = runtime.open(path.as_ref(), OpenOptions::CREATE_DSYNC).await.unwrap();
+    let inner = runtime.clone();
+    let mail = runtime.spawn(Class::Foreground, async move {
+        while let Ok((_, packet)) = inner.mesh_receive().await {
+            let block = u64::from(packet.first().copied().unwrap_or(0));
+            file.write_at(Rc::new(file.buffer(BLOCK_BYTES)), block * BLOCK_BYTES as u64).await.unwrap();
+        }
+    });
+    loop {
+        if let Ok(stream) = runtime.connect(peer).await {
+            _ = stream.write_all(&[runtime.random(Purpose::Route) as u8; 10]).await;
+        }
+        runtime.sleep(Duration::from_micros(200)).await;
+        if runtime.buggify("leave") {
+            drop((accepting, mail));
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_world_with_everything_in_it_repeats_itself() {
+    for seed in 0..10 {
+        let first = run_everything(seed);
+        assert!(first.1 > 500, "seed {seed}: only {} events", first.1);
+        assert_eq!(first, run_everything(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_task_of_the_test_survives_crashes() {
+    let world = world(1);
+    let node = world.node("n");
+    world.runtime(node);
+    let control: Control = (*world).clone();
+    let task = world.spawn(async move {
+        control.crash(node);
+        control.sleep(Duration::from_millis(1)).await;
+        control.is_up(node)
+    });
+    assert!(!world.block_on(task));
 }
 
 #[test]

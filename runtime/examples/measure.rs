@@ -1,0 +1,241 @@
+//! What the real runtime does on this machine: `cargo run --release -p runtime --example measure -- DIRECTORY [SCALE]`.
+//!
+//! The sketch, for a virtual machine with a virtio disk and two cpus: a durable 4 KiB write costs one trip to the
+//! device (60 us) plus the ring (10 us); four in flight overlap nearly fully; a packet to a core that is awake costs
+//! a queue and a poll (1 us), to one that sleeps an interrupt on top (5 to 50 us); an echo costs two system calls and
+//! two polls on each side (10 us of cpu); an idle core costs nothing.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use runtime::real::{RealFile, RealOptions, RealRuntime, check_port_free, probe, run};
+use runtime::sim::{World, WorldOptions};
+use runtime::sync::join_all;
+use runtime::{BLOCK_BYTES, Buffer, Class, CoreId, File, Listener, Mono, OpenOptions, Runtime, Stream, Task};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let directory = PathBuf::from(arguments.next().unwrap_or_else(|| "target".to_owned()));
+    let scale: u32 = arguments.next().map_or(1, |scale| scale.parse().expect("SCALE is a number"));
+    println!("{:#?}", probe(&directory));
+    let cpus: Vec<usize> =
+        core_affinity::get_core_ids().expect("cpus").iter().map(|id| id.id).take(2).collect();
+    let cores = if cpus.len() == 2 { cpus } else { vec![cpus[0]; 2] };
+    let mut options = RealOptions::new(cores, &directory);
+    if let Some(spin) = arguments.next() {
+        options.spin_before_sleep = Duration::from_micros(spin.parse().expect("SPIN is in microseconds"));
+    }
+    let address = check_port_free(([127, 0, 0, 1], 0).into()).expect("some port is free");
+    let stopper = options.stopper.clone();
+    run(options, move |runtime| {
+        let (directory, stopper) = (directory.clone(), stopper.clone());
+        async move {
+            if runtime.core() == CoreId(1) {
+                let answer = runtime.clone();
+                let answering = runtime.spawn(Class::Foreground, async move {
+                    while let Ok((from, packet)) = answer.mesh_receive().await {
+                        answer.mesh_send(from, packet).await.expect("core 0 is there");
+                    }
+                });
+                let serving = runtime.spawn(Class::Foreground, serve(runtime.clone(), address));
+                runtime.stopped().await;
+                drop((answering, serving));
+                return;
+            }
+            worlds(&runtime, 1000 * scale);
+            idle(&runtime).await;
+            disk(&runtime, &directory, 1000 * scale).await;
+            mesh(&runtime, 5000 * scale).await;
+            for connections in [1, 16, 64] {
+                echo(&runtime, address, connections, 20_000 * scale).await;
+            }
+            stopper.stop();
+        }
+    })
+    .unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Sorted times, as a line.
+fn report(what: &str, mut times: Vec<Duration>, all: Duration) {
+    times.sort();
+    assert!(!times.is_empty(), "something was measured");
+    let at = |part: usize| times[(times.len() - 1) * part / 1000].as_nanos() as f64 / 1000.0;
+    let rate = times.len() as f64 / all.as_secs_f64();
+    println!(
+        "{what:<44} {rate:>9.0}/s  p50 {:>7.1}  p99 {:>7.1}  p99.9 {:>7.1} us",
+        at(500),
+        at(990),
+        at(999)
+    );
+}
+
+async fn timed<R: Runtime>(runtime: &R, work: impl Future<Output = ()>) -> Duration {
+    let begin = runtime.now();
+    work.await;
+    runtime.now().since(begin)
+}
+
+fn cpu_time() -> Duration {
+    let per_thread = |path: PathBuf| {
+        let text =
+            std::fs::File::open(path.join("schedstat")).and_then(std::io::read_to_string).unwrap_or_default();
+        text.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let threads = Path::new("/proc/self/task").read_dir().expect("Linux").flatten();
+    Duration::from_nanos(threads.map(|thread| per_thread(thread.path())).sum())
+}
+
+async fn idle(runtime: &RealRuntime) {
+    let before = cpu_time();
+    runtime.sleep(Duration::from_secs(2)).await;
+    let used = cpu_time().saturating_sub(before);
+    let text = std::fs::File::open("/proc/self/statm").and_then(std::io::read_to_string).expect("Linux");
+    let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("Linux");
+    println!("idle for 2 s: {:.2} ms of cpu, {} KiB resident", used.as_secs_f64() * 1000.0, pages * 4);
+}
+
+fn block(file: &RealFile, byte: u8) -> Rc<<RealFile as File>::Buffer> {
+    let mut buffer = file.buffer(BLOCK_BYTES);
+    buffer.as_mut_slice().fill(byte);
+    Rc::new(buffer)
+}
+
+/// Simulated crashes and recoveries of a small log: ten durable and ten other writes, a crash, all read back.
+fn worlds(runtime: &RealRuntime, count: u32) {
+    let (begin, mut hash, mut events) = (runtime.now(), 0, 0);
+    for seed in 0..u64::from(count) {
+        let world = World::new(seed, WorldOptions::default());
+        let node = world.node("n");
+        let handle = world.runtime(node);
+        world.block_on(async {
+            let log = handle.open("/log".as_ref(), OpenOptions::CREATE_DSYNC).await.expect("a new file");
+            let other = handle.open("/other".as_ref(), OpenOptions::CREATE).await.expect("a new file");
+            handle.sync_dir("/".as_ref()).await.expect("no faults");
+            for number in 0..10 {
+                let offset = number * BLOCK_BYTES as u64;
+                log.write_at(Rc::new(log.buffer(BLOCK_BYTES)), offset).await.expect("no faults");
+                other.write_at(Rc::new(other.buffer(BLOCK_BYTES)), offset).await.expect("no faults");
+            }
+        });
+        world.crash(node);
+        let handle = world.runtime(node);
+        world.block_on(async {
+            let log = handle.open("/log".as_ref(), OpenOptions::READ).await.expect("its name was synced");
+            for number in 0..10 {
+                let bytes = log.read_at(number * BLOCK_BYTES as u64, BLOCK_BYTES).await.expect("no faults");
+                assert_eq!(bytes.len(), BLOCK_BYTES, "durable");
+            }
+        });
+        hash ^= world.trace_hash();
+        events += world.trace_events();
+    }
+    let time = runtime.now().since(begin).as_secs_f64();
+    let (rate, events) = (f64::from(count) / time, events as f64 / time);
+    println!("simulated crash and recovery: {rate:.0} worlds/s, {events:.0} events/s, hash {hash:032x}");
+}
+
+async fn disk(runtime: &RealRuntime, directory: &Path, count: u32) {
+    const BLOCKS: u64 = 1024;
+    let path = directory.join("measure.tmp");
+    let file = runtime.open(&path, OpenOptions::CREATE_DSYNC).await.expect("a new file");
+    let mut first = file.buffer(BLOCKS as usize * BLOCK_BYTES);
+    first.as_mut_slice().fill(1);
+    file.write_at(Rc::new(first), 0).await.expect("blocks are written before");
+    for in_flight in [1, 4, 16] {
+        let begin = runtime.now();
+        let lane = |lane: u64| {
+            let (file, runtime) = (file.clone(), runtime.clone());
+            async move {
+                let mut times = Vec::new();
+                for number in 0..u64::from(count) {
+                    let offset = (number * in_flight + lane) % BLOCKS * BLOCK_BYTES as u64;
+                    let write = async { file.write_at(block(&file, 2), offset).await.expect("a write") };
+                    times.push(timed(&runtime, write).await);
+                }
+                times
+            }
+        };
+        let times = join_all((0..in_flight).map(lane)).await.concat();
+        report(&format!("durable 4 KiB writes, {in_flight} in flight"), times, runtime.now().since(begin));
+    }
+    let begin = runtime.now();
+    let mut times = Vec::new();
+    for number in 0..u64::from(count) {
+        let offset = number * 7919 % BLOCKS * BLOCK_BYTES as u64;
+        let read = async { drop(file.read_at(offset, BLOCK_BYTES).await.expect("a read")) };
+        times.push(timed(runtime, read).await);
+    }
+    report("4 KiB reads, 1 in flight", times, runtime.now().since(begin));
+    runtime.remove(&path).await.expect("the file is there");
+}
+
+async fn mesh(runtime: &RealRuntime, count: u32) {
+    for (what, rest, count) in [("busy", 0, count), ("after 1 ms of sleep", 1, count / 20)] {
+        let (begin, mut times) = (runtime.now(), Vec::new());
+        for _ in 0..count {
+            if rest > 0 {
+                runtime.sleep(Duration::from_millis(rest)).await;
+            }
+            let trip = async {
+                runtime.mesh_send(CoreId(1), vec![0; 128]).await.expect("core 1 is there");
+                runtime.mesh_receive().await.expect("core 1 answers");
+            };
+            times.push(timed(runtime, trip).await);
+        }
+        report(&format!("mesh round trip, {what}"), times, runtime.now().since(begin));
+    }
+    let (begin, window) = (runtime.now(), 64);
+    for number in 0..count * 10 {
+        runtime.mesh_send(CoreId(1), vec![0; 128]).await.expect("core 1 is there");
+        if number >= window {
+            runtime.mesh_receive().await.expect("core 1 answers");
+        }
+    }
+    for _ in 0..window {
+        runtime.mesh_receive().await.expect("core 1 answers");
+    }
+    let rate = f64::from(count * 10) / runtime.now().since(begin).as_secs_f64();
+    println!("{:<44} {rate:>9.0}/s", "mesh round trips, 64 in flight");
+}
+
+async fn serve(runtime: RealRuntime, address: std::net::SocketAddr) {
+    let listener = runtime.listen(address).await.expect("the port is free");
+    loop {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        runtime
+            .spawn(Class::Foreground, async move {
+                let mut buffer = [0; 4096];
+                while let Ok(size) = stream.read(&mut buffer).await {
+                    if size == 0 || stream.write_all(&buffer[..size]).await.is_err() {
+                        return;
+                    }
+                }
+            })
+            .detach();
+    }
+}
+
+async fn echo(runtime: &RealRuntime, address: std::net::SocketAddr, connections: u32, count: u32) {
+    let begin: Mono = runtime.now();
+    let client = |_| {
+        let client = runtime.clone();
+        runtime.spawn(Class::Foreground, async move {
+            let stream = client.connect(address).await.expect("core 1 listens");
+            let (mut times, mut buffer) = (Vec::new(), [0; 4096]);
+            for _ in 0..count / connections {
+                let trip = async {
+                    stream.write_all(&[7; 128]).await.expect("core 1 reads");
+                    let mut left = 128;
+                    while left > 0 {
+                        left -= stream.read(&mut buffer).await.expect("core 1 answers");
+                    }
+                };
+                times.push(timed(&client, trip).await);
+            }
+            times
+        })
+    };
+    let times = join_all((0..connections).map(client)).await.concat();
+    report(&format!("echo of 128 bytes, {connections} connections"), times, runtime.now().since(begin));
+}
