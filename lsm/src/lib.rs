@@ -4,7 +4,9 @@
 //!
 //! - [`Error`]: what can go wrong, named with file and offset.
 //! - [`log`]: the append-only stream of checksummed records that makes a write durable.
-//! - [`tree`]: the LSM tree that the records' effects are applied to: memtable, tables, manifest, cache.
+//! - [`tree`]: the LSM tree that the records' effects are applied to. In it: `batch` goes into the `memtable`, that is
+//!   flushed to an `sstable`, the `manifest` says which of these are the tree, `compaction` merges them; `version` is
+//!   what a read sees, `view` and `scan` are how it looks, `cache` keeps blocks in memory, `codec` has the integers.
 //!
 //! The life of one durable write, as this crate sees it:
 //!
@@ -22,9 +24,17 @@
 mod error;
 pub mod log;
 
-mod batch;
-mod scan;
 pub mod tree;
+
+mod batch;
+mod cache;
+mod codec;
+mod compaction;
+mod manifest;
+mod memtable;
+mod scan;
+mod sstable;
+mod version;
 mod view;
 
 pub use batch::{Direction, KEY_BYTES_MAX, Mark, Range, VALUE_BYTES_MAX, WriteBatch};

@@ -1,0 +1,12 @@
+//! The tree on the simulated disk, against a model that is a BTreeMap.
+//!
+//! - `model`: what was applied, and what the tree must therefore hold at given marks.
+//! - `harness`: one seed: tiny limits, random work, crashes at any step, and the check after each.
+//! - `seeds`: thousands of those, and planted bugs that they must find.
+//! - `faults`: rot, errors, full disks. `small`: single facts.
+
+mod faults;
+mod harness;
+mod model;
+mod seeds;
+mod small;

@@ -1,0 +1,290 @@
+//! The background tasks: flusher, compactor, janitor.
+//!
+//! Each looks for something to do, does it, and waits for a notice. What failed for lack of space, or because an input
+//! could not be read, is tried again after a pause that doubles; what failed while writing poisons the tree.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use runtime::sync::select;
+use runtime::{Class, Runtime};
+
+use super::Inner;
+use super::commit::Change;
+use crate::Error;
+use crate::batch::Direction;
+use crate::compaction::{self, Failure, Hooks, Inputs, Job, Kind};
+use crate::memtable::{Memtable, MemtableCursor};
+use crate::scan::{Merge, Source};
+use crate::sstable::builder::BuilderOptions;
+use crate::sstable::cursor::{LevelCursor, ReadPattern};
+use crate::sstable::reader::{Table, count};
+use crate::sstable::{TableMeta, file_name};
+use crate::tree::options::LEVEL_COUNT;
+use crate::version::Version;
+
+/// The pause between two tries grows up to this many times the first.
+const PAUSE_GROWTH_MAX: u32 = 64;
+
+/// The tasks of one tree. Dropping them cancels them.
+pub(super) struct Tasks<R: Runtime> {
+    running: RefCell<Vec<R::Task<()>>>,
+}
+
+impl<R: Runtime> Tasks<R> {
+    pub(super) fn start(inner: &Rc<Inner<R>>) -> Tasks<R> {
+        let runtime = &inner.runtime;
+        let flusher = runtime.spawn(Class::Compaction, flusher(inner.clone()));
+        let compactor = runtime.spawn(Class::Compaction, compactor(inner.clone()));
+        let janitor = runtime.spawn(Class::Background, janitor(inner.clone()));
+        Tasks { running: RefCell::new(vec![flusher, compactor, janitor]) }
+    }
+
+    /// Resolves when all have ended, which they do once the tree is closing.
+    pub(super) async fn ended(&self) {
+        loop {
+            let Some(task) = self.running.borrow_mut().pop() else { return };
+            task.await;
+        }
+    }
+}
+
+/// Flushes immutables, oldest first.
+async fn flusher<R: Runtime>(inner: Rc<Inner<R>>) {
+    let mut pause = inner.options.retry_pause;
+    loop {
+        let work = inner.work.notified();
+        if inner.is_stopping() {
+            return;
+        }
+        let oldest = inner.state.borrow().immutables.last().cloned();
+        let Some(oldest) = oldest else {
+            work.await;
+            continue;
+        };
+        let failure = inner.flush_one(oldest).await.err();
+        inner.after(failure, &inner.flush_trouble, &mut pause).await;
+        inner.flush_done.notify_all();
+    }
+}
+
+/// Runs compactions while some level is due.
+async fn compactor<R: Runtime>(inner: Rc<Inner<R>>) {
+    let mut pause = inner.options.retry_pause;
+    loop {
+        let work = inner.work.notified();
+        if inner.is_stopping() {
+            return;
+        }
+        let Some(chosen) = inner.choose().await else {
+            work.await;
+            continue;
+        };
+        let failure = inner.compact(chosen).await.err();
+        inner.after(failure, &inner.compaction_trouble, &mut pause).await;
+    }
+}
+
+/// Removes the files of SSTables that nobody holds any more.
+async fn janitor<R: Runtime>(inner: Rc<Inner<R>>) {
+    loop {
+        let (work, added) = (inner.work.notified(), inner.tables.rubbish_added.notified());
+        if inner.is_stopping() {
+            return;
+        }
+        let rubbish = std::mem::take(&mut *inner.tables.rubbish.borrow_mut());
+        let done = rubbish.is_empty();
+        inner.remove_files(&rubbish).await;
+        if done {
+            select(work, added).await;
+        }
+    }
+}
+
+impl<R: Runtime> Inner<R> {
+    /// What follows a try: nothing after success; else a pause before the next, or the end of all writing.
+    async fn after(&self, failure: Option<Failure>, trouble: &RefCell<Option<Error>>, pause: &mut Duration) {
+        let first = self.options.retry_pause;
+        let error = match failure {
+            None => {
+                trouble.borrow_mut().take();
+                *pause = first;
+                self.progress.notify_all();
+                self.work.notify_all();
+                return;
+            }
+            Some(Failure::Stopped) => return,
+            Some(Failure::Input(error) | Failure::Output(error @ Error::Full { .. })) => error,
+            Some(Failure::Output(error)) => return self.poison(&error),
+        };
+        count(&self.figures.retries, 1);
+        trouble.borrow_mut().replace(error);
+        self.progress.notify_all();
+        self.pause(*pause).await;
+        *pause = (*pause * 2).min(first * PAUSE_GROWTH_MAX);
+    }
+
+    /// Sleeps, but not into the tree's end.
+    async fn pause(&self, duration: Duration) {
+        let sleep = async {
+            self.runtime.sleep(duration).await;
+        };
+        let stopping = async {
+            loop {
+                let work = self.work.notified();
+                if self.is_stopping() {
+                    return;
+                }
+                work.await;
+            }
+        };
+        select(sleep, stopping).await;
+    }
+
+    /// Writes a memtable to level 0 and says so in the manifest.
+    async fn flush_one(&self, memtable: Rc<Memtable>) -> Result<(), Failure> {
+        let cursor = MemtableCursor::new(memtable.clone(), u64::MAX);
+        let merge = Merge::new(vec![Source::Memtable(cursor)], Direction::Forward);
+        let drops = memtable.drops().to_vec();
+        let inputs = Inputs { merge, drops: &drops, deeper: None, table_bytes: u64::MAX };
+        let options = self.builder_options(0, memtable.last_sequence());
+        let (outputs, bytes) = self
+            .write_tables(inputs, options, |outputs| Change {
+                added: outputs.into_iter().map(|meta| (0, meta)).collect(),
+                flushed: Some(memtable.clone()),
+                ..Change::default()
+            })
+            .await?;
+        assert!(outputs <= 1, "a flush has no size at which it ends a table");
+        count(&self.figures.flushes, 1);
+        count(&self.figures.flush_bytes, bytes);
+        Ok(())
+    }
+
+    /// The next compaction, its inputs marked as busy.
+    ///
+    /// With the turn at the manifest: an edit that is under way may remove tables of the version that reads still see.
+    async fn choose(&self) -> Option<Chosen<R>> {
+        let _turn = self.manifest_turn.acquire(1).await;
+        let version = self.state.borrow().version.clone();
+        let sequence = self.manifest.borrow().as_ref()?.picture().last_sequence;
+        let job = compaction::pick(&version.levels, &version.drops, &self.options)?;
+        self.busy.borrow_mut().extend(job.inputs.iter().chain(&job.below));
+        Some(Chosen { job, version, sequence })
+    }
+
+    async fn compact(&self, chosen: Chosen<R>) -> Result<(), Failure> {
+        let compacted = self.compact_busy(chosen).await;
+        self.busy.borrow_mut().clear();
+        compacted
+    }
+
+    async fn compact_busy(&self, chosen: Chosen<R>) -> Result<(), Failure> {
+        let Chosen { job, version, sequence } = chosen;
+        let inputs = named(&version.levels[job.level], &job.inputs);
+        let below =
+            if job.below.is_empty() { Vec::new() } else { named(&version.levels[job.target], &job.below) };
+        if job.kind == Kind::Move {
+            let added = inputs.iter().map(|table| (job.target, table.meta.clone())).collect();
+            let change = Change { added, ..Change::default() };
+            self.commit(change).await.map_err(Failure::Output)?;
+            count(&self.figures.tables_moved, inputs.len() as u64);
+            return Ok(());
+        }
+        let read: u64 = inputs.iter().chain(&below).map(|table| table.meta.size).sum();
+        let removed: Vec<u64> = job.inputs.iter().chain(&job.below).copied().collect();
+        let merge_inputs = Inputs {
+            merge: self.merge(job.level, inputs, below),
+            drops: &version.drops,
+            // A rewrite in level 0 has older writes beside it.
+            deeper: (job.target > 0).then(|| &version.levels[job.target + 1..]),
+            table_bytes: self.options.table_bytes,
+        };
+        let options = self.builder_options(job.target, sequence);
+        let (_, bytes) = self
+            .write_tables(merge_inputs, options, |outputs| Change {
+                added: outputs.into_iter().map(|meta| (job.target, meta)).collect(),
+                removed: removed.clone(),
+                flushed: None,
+            })
+            .await?;
+        count(&self.figures.compactions, 1);
+        count(&self.figures.compaction_read_bytes, read);
+        count(&self.figures.compaction_write_bytes, bytes);
+        Ok(())
+    }
+
+    /// The inputs of a compaction as one, newest first.
+    fn merge(&self, level: usize, inputs: Vec<Rc<Table<R>>>, below: Vec<Rc<Table<R>>>) -> Merge<R> {
+        let pattern = ReadPattern { readahead_bytes: self.options.transfer_bytes, cached: false };
+        let mut runs: Vec<Vec<Rc<Table<R>>>> = match level {
+            0 => inputs.into_iter().map(|table| vec![table]).collect(),
+            _ => vec![inputs],
+        };
+        runs.push(below);
+        let source = |tables| Source::Level(LevelCursor::new(tables, pattern));
+        Merge::new(runs.into_iter().map(source).collect(), Direction::Forward)
+    }
+
+    /// Runs a merge, commits what came out, and cleans up if nothing came of it. Gives the number of new tables and their bytes.
+    async fn write_tables(
+        &self,
+        inputs: Inputs<'_, R>,
+        options: BuilderOptions,
+        change: impl FnOnce(Vec<TableMeta>) -> Change,
+    ) -> Result<(usize, u64), Failure> {
+        let mut ids = Vec::new();
+        let next_id = || self.next_file_id.replace(self.next_file_id.get() + 1);
+        let stopped = || self.is_stopping();
+        let hooks = Hooks { next_id: &next_id, stopped: &stopped };
+        let written = match compaction::run(&self.tables, inputs, options, &mut ids, hooks).await {
+            Ok(outputs) => {
+                let sizes = (outputs.len(), outputs.iter().map(|meta| meta.size).sum());
+                self.commit(change(outputs)).await.map(|()| sizes).map_err(Failure::Output)
+            }
+            Err(failure) => Err(failure),
+        };
+        let may_be_named =
+            matches!(&written, Err(Failure::Output(error)) if !matches!(error, Error::Full { .. }));
+        if written.is_err() && !may_be_named {
+            self.remove_files(&ids).await;
+        }
+        written
+    }
+
+    fn builder_options(&self, level: usize, drops_applied: u64) -> BuilderOptions {
+        BuilderOptions {
+            level,
+            block_bytes: self.options.block_bytes,
+            partition_bytes: self.options.partition_bytes,
+            transfer_bytes: self.options.transfer_bytes,
+            compression: self.options.compression[level],
+            drops_applied,
+        }
+    }
+
+    /// Removes files that nothing names. One that cannot be removed is an orphan for the next start.
+    async fn remove_files(&self, ids: &[u64]) {
+        for id in ids {
+            let _ = self.runtime.remove(&self.options.dir.join(file_name(*id))).await;
+        }
+    }
+}
+
+/// A compaction that was chosen.
+struct Chosen<R: Runtime> {
+    job: Job,
+    version: Rc<Version<R>>,
+    /// What is at or below it is in the version: writes in its tables, drops in its list.
+    sequence: u64,
+}
+
+/// The tables with these ids, in the level's order.
+fn named<R: Runtime>(level: &[Rc<Table<R>>], ids: &[u64]) -> Vec<Rc<Table<R>>> {
+    let tables: Vec<_> = level.iter().filter(|table| ids.contains(&table.meta.id)).cloned().collect();
+    assert_eq!(tables.len(), ids.len(), "a job names tables of its own version");
+    tables
+}
+
+const _: () = assert!(LEVEL_COUNT >= 2);
