@@ -49,10 +49,13 @@ const TRY_MAX: Duration = Duration::from_secs(10);
 /// The catalog's part of shard 0.
 pub(crate) struct Catalog {
     state: RefCell<State>,
-    waiting: RefCell<VecDeque<(Change, Sender<Result<Vec<u8>, Refusal>>)>>,
+    waiting: RefCell<VecDeque<Waiting>>,
     waiting_max: usize,
     arrived: Notify,
 }
+
+/// A change that waits for the worker, and who waits for its answer.
+type Waiting = (Change, Sender<Result<Vec<u8>, Refusal>>);
 
 impl Catalog {
     /// Reads what the tree holds of the catalog.
@@ -120,7 +123,7 @@ impl<R: Runtime> Shard<R> {
         match planned.map_err(|error: ApiError| Refusal::from(error))? {
             change::Plan::Write(table) => {
                 let record = table.to_item();
-                self.write_table(catalog, table).await?;
+                self.write_table(catalog, *table).await?;
                 Ok(record)
             }
             change::Plan::Nothing(table) => Ok(table.to_item()),

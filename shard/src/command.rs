@@ -22,9 +22,6 @@ const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const DROP: u8 = 3;
 
-/// Effects of one command at most.
-pub const EFFECTS_MAX: usize = u16::MAX as usize;
-
 /// Builds a command's bytes.
 pub struct CommandBuilder {
     bytes: Vec<u8>,
@@ -79,7 +76,7 @@ impl CommandBuilder {
             .extend_from_slice(&u32::try_from(value_size).expect("VALUE_BYTES_MAX fits u32").to_le_bytes());
         self.bytes.extend_from_slice(key);
         parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
-        self.count = self.count.checked_add(1).expect("at most EFFECTS_MAX effects");
+        self.count = self.count.checked_add(1).expect("at most 65,535 effects");
     }
 }
 

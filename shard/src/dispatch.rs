@@ -67,8 +67,7 @@ impl<R: Runtime> Shard<R> {
         let mut prefix = [keyspace::ITEMS; 5];
         prefix[1..].copy_from_slice(&address.table.0.to_be_bytes());
         if key.len() > lsm::KEY_BYTES_MAX || !key.starts_with(&prefix) {
-            (self.options.report)(&format!("a key that is not of table {} was refused", address.table.0));
-            return Err(Refusal::internal());
+            return Err(self.internal(&"a key that is not of its table"));
         }
         Ok(table)
     }
@@ -83,14 +82,14 @@ impl<R: Runtime> Shard<R> {
         let moved = |owner: Place| {
             Refusal::Moved(Moved { epoch: map.ring.epoch, node: owner.node.0, shard: owner.shard.0 })
         };
-        let vnode = map.ring.vnode(address.vnode).ok_or_else(|| moved(self.place()))?;
-        if vnode.leader != self.place() || address.epoch != map.ring.epoch {
-            return Err(moved(vnode.leader));
-        }
-        let Some(key) = address.key else { return Ok(()) };
-        let token = token_high_of_key(key).ok_or_else(Refusal::internal)?;
-        let owner = map.ring.owner(token);
-        if owner.id == address.vnode { Ok(()) } else { Err(moved(owner.leader)) }
+        let owner = match address.key {
+            Some(key) => {
+                map.ring.owner(token_high_of_key(key).ok_or_else(|| self.internal(&"a key without token"))?)
+            }
+            None => map.ring.vnode(address.vnode).ok_or_else(|| moved(self.place()))?,
+        };
+        let mine = owner.id == address.vnode && owner.leader == self.place();
+        if mine && address.epoch == map.ring.epoch { Ok(()) } else { Err(moved(owner.leader)) }
     }
 
     /// The storage keys of a table that lie in a vnode.

@@ -46,4 +46,4 @@ mod stored;
 mod tables;
 
 pub use error::Error;
-pub use shard::{Shard, ShardOptions};
+pub use shard::{Shard, ShardOptions, ShardStats};

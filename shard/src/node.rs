@@ -143,6 +143,8 @@ pub async fn open<R: Runtime>(
     let Some(identity) = read(rt, data).await? else {
         return found(rt, data, shard_count.unwrap_or(1), vnode_count).await;
     };
+    let at = |source| NodeError::Io { path: data.to_path_buf(), source };
+    sync_ancestors(rt, data).await.map_err(at)?;
     match shard_count {
         Some(asked) if asked != identity.shard_count => {
             Err(NodeError::ShardCount { dir: data.to_path_buf(), founded: identity.shard_count, asked })
@@ -216,12 +218,20 @@ async fn write<R: Runtime>(rt: &R, data: &Path, identity: &Identity) -> io::Resu
     drop(file);
     rt.rename(&new, &path).await?;
     rt.sync_dir(data).await?;
-    // The directory's own name in its parent, when it was just made.
-    match data.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => rt.sync_dir(Path::new(".")).await,
-        Some(parent) => rt.sync_dir(parent).await,
-        None => Ok(()),
+    sync_ancestors(rt, data).await
+}
+
+/// Makes the names that lead to `dir` durable, as far as this user may: a start that crashed may have left any of
+/// them behind unsynced, and then all that is in them would be lost with them.
+pub(crate) async fn sync_ancestors<R: Runtime>(rt: &R, dir: &Path) -> io::Result<()> {
+    for ancestor in dir.ancestors().skip(1) {
+        let ancestor = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
+        match rt.sync_dir(ancestor).await {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
     }
+    Ok(())
 }
 
 fn encode(identity: &Identity) -> [u8; BLOCK_BYTES] {

@@ -77,6 +77,9 @@ pub struct Replication<R: Runtime> {
     /// By vnode: the index of its next entry.
     next_index: RefCell<BTreeMap<VnodeId, u64>>,
     pending: RefCell<VecDeque<(Position, Entry)>>,
+    /// Bytes of their commands.
+    pending_bytes: Cell<usize>,
+    pending_bytes_max: usize,
     durable: Cell<Position>,
     failed: Cell<bool>,
     changed: Notify,
@@ -84,12 +87,16 @@ pub struct Replication<R: Runtime> {
 
 impl<R: Runtime> Replication<R> {
     /// The groups of these vnodes, each with the index of its next entry.
-    pub fn new(log: Log<R>, next_index: BTreeMap<VnodeId, u64>) -> Replication<R> {
+    ///
+    /// Commands that are proposed and not applied take at most `pending_bytes_max` bytes, or one command.
+    pub fn new(log: Log<R>, next_index: BTreeMap<VnodeId, u64>, pending_bytes_max: usize) -> Replication<R> {
         Replication {
             durable: Cell::new(log.durable_position()),
             log,
             next_index: RefCell::new(next_index),
             pending: RefCell::new(VecDeque::new()),
+            pending_bytes: Cell::new(0),
+            pending_bytes_max,
             failed: Cell::new(false),
             changed: Notify::new(),
         }
@@ -99,6 +106,9 @@ impl<R: Runtime> Replication<R> {
     pub fn propose(&self, proposal: Proposal) -> Result<Receiver<()>, Refused> {
         if self.failed.get() {
             return Err(Refused { proposal, why: lsm::Error::Closed });
+        }
+        if !self.has_room(proposal.command.len()) {
+            return Err(Refused { proposal, why: lsm::Error::Busy });
         }
         let index = self.next_index(proposal.vnode);
         let record = Record {
@@ -122,7 +132,16 @@ impl<R: Runtime> Replication<R> {
 
     /// Waits until a proposal has a chance to be taken.
     pub async fn ready(&self) -> Result<(), lsm::Error> {
-        self.log.ready().await
+        loop {
+            let changed = self.changed.notified();
+            if self.failed.get() {
+                return Err(lsm::Error::Closed);
+            }
+            if self.pending_bytes.get() < self.pending_bytes_max {
+                return self.log.ready().await;
+            }
+            changed.await;
+        }
     }
 
     /// The next committed entry of any group.
@@ -134,7 +153,7 @@ impl<R: Runtime> Replication<R> {
                 None => changed.await,
                 Some(position) if position <= self.durable.get() => {
                     let (_, entry) = self.pending.borrow_mut().pop_front().expect("there is a front");
-                    return Ok(entry);
+                    return Ok(self.taken(entry));
                 }
                 Some(_) => self.durable.set(self.log.durable_beyond(self.durable.get()).await?),
             }
@@ -147,11 +166,28 @@ impl<R: Runtime> Replication<R> {
         // Receipts wake tasks when they are dropped, so nothing is borrowed while they are.
         let pending = std::mem::take(&mut *self.pending.borrow_mut());
         drop(pending);
+        self.changed.notify_all();
     }
 
-    /// Entries that are proposed and not yet handed out as committed.
-    pub fn pending(&self) -> usize {
-        self.pending.borrow().len()
+    /// Entries that are proposed and not yet handed out as committed, and their bytes.
+    pub fn pending(&self) -> (usize, usize) {
+        (self.pending.borrow().len(), self.pending_bytes.get())
+    }
+
+    /// Whether a command of so many bytes may join those that are pending.
+    fn has_room(&self, size: usize) -> bool {
+        let pending = self.pending_bytes.get();
+        pending == 0 || pending + size <= self.pending_bytes_max
+    }
+
+    /// The entry leaves the queue; who found it full may look again.
+    fn taken(&self, entry: Entry) -> Entry {
+        let before = self.pending_bytes.get();
+        self.pending_bytes.set(before - entry.command.len());
+        if before >= self.pending_bytes_max / 2 {
+            self.changed.notify_all();
+        }
+        entry
     }
 
     fn next_index(&self, vnode: VnodeId) -> u64 {
@@ -161,6 +197,7 @@ impl<R: Runtime> Replication<R> {
     fn push(&self, position: Position, entry: Entry) {
         let mut pending = self.pending.borrow_mut();
         assert!(pending.back().is_none_or(|(last, _)| *last < position), "the log's positions grow");
+        self.pending_bytes.set(self.pending_bytes.get() + entry.command.len());
         pending.push_back((position, entry));
         drop(pending);
         self.changed.notify_all();

@@ -5,7 +5,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::latch::Latches;
-use crate::node::{Identity, shard_dir};
+use crate::node::{Identity, shard_dir, sync_ancestors};
 use crate::recovery;
 use crate::replication::Replication;
 use crate::tables::Tables;
@@ -37,6 +37,8 @@ pub struct ShardOptions {
     pub operations_max: usize,
     /// Bytes of their requests.
     pub operation_bytes_max: usize,
+    /// Bytes of commands that are proposed and not yet applied; who wants to propose more waits.
+    pub pending_bytes_max: usize,
     /// Catalog operations that may wait.
     pub catalog_waiting_max: usize,
     /// Below so many free bytes on the file system, writes that grow are answered with `Busy`; reads and deletes go on.
@@ -74,6 +76,7 @@ impl ShardOptions {
             dir,
             operations_max: 16 << 10,
             operation_bytes_max: (memory_bytes / 8).clamp(32 << 20, 256 << 20),
+            pending_bytes_max: (memory_bytes / 8).clamp(8 << 20, 64 << 20),
             catalog_waiting_max: 128,
             disk_reserve_bytes: 256 << 20,
             disk_check_every: Duration::from_secs(1),
@@ -82,6 +85,25 @@ impl ShardOptions {
             report: Rc::new(|line| eprintln!("torc: {line}")),
         }
     }
+}
+
+/// A shard's figures at one moment.
+#[derive(Clone, Debug)]
+pub struct ShardStats {
+    /// Operations that are under way.
+    pub operations: usize,
+    /// Entries that are proposed and not yet applied.
+    pub pending: usize,
+    /// Bytes of their commands.
+    pub pending_bytes: usize,
+    /// Key latches that are held.
+    pub latches: usize,
+    /// The disk is nearly full: only deletes are taken.
+    pub disk_full: bool,
+    /// The log's.
+    pub log: lsm::log::Stats,
+    /// The tree's.
+    pub tree: lsm::TreeStats,
 }
 
 /// One core's share of a node.
@@ -113,6 +135,7 @@ impl<R: Runtime> Shard<R> {
     /// runs [`Shard::run`].
     pub async fn open(rt: R, options: ShardOptions, mesh: Mesh<R>) -> Result<Rc<Shard<R>>, Error> {
         let vnodes = own_vnodes(&options, &mesh);
+        make_dirs(&rt, &options).await?;
         let tree = Tree::open(rt.clone(), options.tree.clone()).await?;
         let clock = Clock::default();
         let (log, replay) = Log::open(rt.clone(), options.log.clone()).await?;
@@ -126,7 +149,7 @@ impl<R: Runtime> Shard<R> {
             latches: Latches::new(&rt),
             admission: Admission::new(options.operations_max, options.operation_bytes_max),
             tables: Tables::new(mesh.map().clone()),
-            replication: Replication::new(log.clone(), next_index),
+            replication: Replication::new(log.clone(), next_index, options.pending_bytes_max),
             applied: RefCell::new(applied),
             disk_full: Cell::new(false),
             stopped: Cell::new(false),
@@ -185,6 +208,20 @@ impl<R: Runtime> Shard<R> {
         Ok(())
     }
 
+    /// Figures of this moment.
+    pub fn stats(&self) -> ShardStats {
+        let (pending, pending_bytes) = self.replication.pending();
+        ShardStats {
+            operations: self.admission.operations(),
+            pending,
+            pending_bytes,
+            latches: self.latches.held(),
+            disk_full: self.disk_full.get(),
+            log: self.log.stats(),
+            tree: self.tree.stats(),
+        }
+    }
+
     /// Where this shard is on the ring.
     pub(crate) fn place(&self) -> Place {
         Place { node: self.options.identity.number, shard: self.options.shard }
@@ -225,6 +262,15 @@ impl<R: Runtime> Shard<R> {
             self.rt.sleep(self.options.disk_check_every).await;
         }
     }
+}
+
+/// Makes the shard's directories, and their names durable before anything in them has to be.
+async fn make_dirs<R: Runtime>(rt: &R, options: &ShardOptions) -> Result<(), Error> {
+    let at = |source| Error::Directory { path: options.dir.clone(), source: Rc::new(source) };
+    rt.create_dir(&options.log.dir).await.map_err(at)?;
+    rt.create_dir(&options.tree.dir).await.map_err(at)?;
+    rt.sync_dir(&options.dir).await.map_err(at)?;
+    sync_ancestors(rt, &options.dir).await.map_err(at)
 }
 
 /// The vnodes that the ring gives to this shard, the catalog among them on the founder's shard 0.

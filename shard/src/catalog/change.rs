@@ -31,7 +31,7 @@ pub(crate) struct Settings {
 /// What is to be done.
 pub(crate) enum Plan {
     /// Write this record.
-    Write(Table),
+    Write(Box<Table>),
     /// It is so already; answer with this record.
     Nothing(Rc<Table>),
 }
@@ -90,7 +90,7 @@ fn plan_create<R: Runtime>(mut table: Table, state: &State, rt: &R) -> Result<Pl
     table.uuid = uuid(rt);
     table.created_us = rt.wall().0;
     table.status = TableStatus::Creating;
-    Ok(Plan::Write(table))
+    Ok(Plan::Write(Box::new(table)))
 }
 
 fn plan_delete(name: &str, state: &State) -> Result<Plan, ApiError> {
@@ -104,7 +104,7 @@ fn plan_delete(name: &str, state: &State) -> Result<Plan, ApiError> {
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
         ));
     }
-    Ok(Plan::Write(Table { status: TableStatus::Deleting, ..Table::clone(&table) }))
+    Ok(Plan::Write(Box::new(Table { status: TableStatus::Deleting, ..Table::clone(&table) })))
 }
 
 fn plan_update<R: Runtime>(settings: Settings, state: &State, rt: &R) -> Result<Plan, ApiError> {
@@ -114,7 +114,7 @@ fn plan_update<R: Runtime>(settings: Settings, state: &State, rt: &R) -> Result<
     table.billing = new_billing(&table.billing, &settings, rt.wall().0)?;
     table.deletion_protection = settings.deletion_protection.unwrap_or(table.deletion_protection);
     table.class = settings.class.unwrap_or(table.class);
-    Ok(Plan::Write(table))
+    Ok(Plan::Write(Box::new(table)))
 }
 
 fn existing(name: &str, state: &State) -> Result<Rc<Table>, ApiError> {
