@@ -5,6 +5,7 @@
 //! - `seeds`: thousands of worlds that append, release, crash and recover; planted bugs that must be found.
 //! - `damage`: rot, lost and misdirected writes: refused with file and offset, never silently cut.
 //! - `full`: a disk that fills up and is given room again.
+//! - `real`: the same on a real disk.
 //! - `basics`: small facts.
 
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -13,5 +14,6 @@ mod basics;
 mod damage;
 mod full;
 mod model;
+mod real;
 mod seeds;
 mod world;
