@@ -6,6 +6,7 @@
 //! Promises: three significant digits from 1 ns to [`TIME_NS_MAX`]; longer times count as that one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -63,7 +64,7 @@ pub struct Recorder {
 }
 
 /// Counts of one kind of operation.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Stats {
     /// Operations that were answered as they should be.
     pub ok: u64,
@@ -75,6 +76,15 @@ pub struct Stats {
     pub response: Histogram<u64>,
     /// Nanoseconds from sent to done, failures included, operations that were never sent excluded.
     pub service: Histogram<u64>,
+}
+
+impl fmt::Debug for Stats {
+    /// Without the thousands of buckets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stats { ok, items, errors, response, .. } = self;
+        let p99 = Duration::from_nanos(response.value_at_quantile(0.99));
+        write!(f, "Stats {{ ok: {ok}, items: {items}, errors: {errors:?}, p99: {p99:?} }}")
+    }
 }
 
 impl Default for Stats {

@@ -1,0 +1,5 @@
+//! The load generator against a server whose behaviour is known, in simulated time.
+
+mod fake;
+mod generator;
+mod lies;
