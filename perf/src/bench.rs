@@ -11,18 +11,29 @@
 //! Promises: a run ends by itself; a failed run removes its table too; what is late because the server stalled is
 //! counted as late; nothing that was read is trusted with `--verify`.
 //!
+//! Modules in reading order:
+//!
+//! - what is asked: [`options`]; when: [`schedule`]; what: [`keys`], [`workload`]; in which bytes: [`request`], [`client`].
+//! - who does it: [`generator`], on real cores: [`local`], with its [`table`] and its [`progress`] line.
+//! - what came of it: [`recorder`], [`verify`], [`report`].
+//! - what a figure is held against: [`host`], [`limits`]; the README's set: [`suite`], on its own [`server`].
+//!
 //! Leaves to others: distributions of sizes, traces and comparisons; SigV4 (the signature is a dummy); TLS.
 
 pub mod client;
 pub mod generator;
 pub mod host;
 pub mod keys;
+pub mod limits;
+pub mod local;
 pub mod options;
 pub mod progress;
 pub mod recorder;
 pub mod report;
 pub mod request;
 pub mod schedule;
+pub mod server;
+pub mod suite;
 pub mod table;
 pub mod verify;
 pub mod workload;
@@ -30,8 +41,74 @@ pub mod workload;
 pub use options::{Options, Plan};
 pub use report::Report;
 
-/// Does what `options` ask for.
+use std::path::Path;
+
+use anyhow::Context;
+
+use local::Client;
+use options::Suite;
+use report::Memory;
+
+/// Does what `options` ask for. Blocks until it is done; draws a progress line on standard error if that is a terminal.
 pub fn run(options: Options) -> anyhow::Result<Report> {
+    // Refused before anything is started, also what only a later run of a suite would use.
     let plan = options.plan()?;
-    anyhow::bail!("http://{} is not driven yet", plan.target.host)
+    let scratch = Scratch::new(suite::scratch_dir(&options)?)?;
+    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    let mut report = Report::new(host::facts(), command, began_unix_us());
+    match options.suite {
+        Some(Suite::Readme) => suite::readme(&options, &scratch.dir, &mut report)?,
+        None => {
+            let client = Client::new(options.cores, scratch.dir.clone())?;
+            report.measurements.push(client.measure(&name(&options), plan)?);
+            if let Some(pid) = options.server_pid {
+                let (resident_bytes, peak_bytes) = host::memory(pid)?;
+                report.memory.push(Memory { when: "after the run".to_owned(), resident_bytes, peak_bytes });
+            }
+        }
+    }
+    if let Some(path) = &options.json {
+        write(path, &report.to_json()).with_context(|| format!("--json {}", path.display()))?;
+    }
+    Ok(report)
+}
+
+/// `mixed, 64 connections`.
+fn name(options: &Options) -> String {
+    let plural = if options.connections == 1 { "" } else { "s" };
+    let workload = format!("{:?}", options.workload).to_lowercase();
+    format!("{workload}, {} connection{plural}", options.connections)
+}
+
+/// A directory of this run that goes with it.
+struct Scratch {
+    dir: std::path::PathBuf,
+}
+
+impl Scratch {
+    #[expect(clippy::disallowed_methods, reason = "before there is a runtime")]
+    fn new(dir: std::path::PathBuf) -> anyhow::Result<Scratch> {
+        let made = std::fs::create_dir_all(&dir);
+        made.with_context(|| format!("{}: cannot be created; say --data-dir", dir.display()))?;
+        Ok(Scratch { dir })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.dir) {
+            eprintln!("{}: {error}: remove it by hand", self.dir.display());
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "after all runtimes have ended")]
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::write(path, text)
+}
+
+#[expect(clippy::disallowed_methods, reason = "before there is a runtime")]
+fn began_unix_us() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -47,6 +47,16 @@ pub struct Counted {
     pub findings: Option<Findings>,
 }
 
+impl Counted {
+    /// Adds what another core has counted in the same time.
+    pub fn merge(&mut self, other: &Counted) {
+        self.recorder.merge(&other.recorder);
+        if let Some(findings) = &other.findings {
+            self.findings.get_or_insert_default().merge(findings);
+        }
+    }
+}
+
 /// Loads what `plan` wants to be there before the measurement: this part of it.
 pub async fn preload<R: Runtime>(rt: &R, plan: &Plan, part: Part, counters: &Counters) -> anyhow::Result<()> {
     counters.enter(Stage::Preload, part.share(plan.preload));

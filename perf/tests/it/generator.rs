@@ -23,6 +23,12 @@ struct Line {
     options: Options,
 }
 
+/// Options as a command line gives them; the last of two wins.
+pub fn options(arguments: &str) -> Options {
+    let words = std::iter::once("bench").chain(arguments.split_whitespace());
+    Line::try_parse_from(words).expect("arguments that clap takes").options
+}
+
 /// A world with a server and a client in it.
 pub struct Stage {
     pub world: World,
@@ -153,7 +159,9 @@ fn a_stall_is_charged_to_every_request_that_it_delays() {
     assert!(millis(open.service.value_at_quantile(0.98)) < 5);
 
     // The same stall in closed loop hides: it delays one request for each connection.
-    let closed = honest().run_with_pause("--workload put --connections 16", after, pause);
+    let slower = Behaviour { delay: Duration::from_millis(2), ..Behaviour::default() };
+    let closed = Stage::new(1, WorldOptions::default(), slower);
+    let closed = closed.run_with_pause("--workload put --connections 16", after, pause);
     let closed = stats(&closed, Kind::Put);
     assert!(millis(closed.response.value_at_quantile(0.999)) < 5);
     assert!(millis(closed.response.max()) >= 990);

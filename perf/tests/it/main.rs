@@ -1,5 +1,6 @@
-//! The load generator against a server whose behaviour is known, in simulated time.
+//! The load generator against a server whose behaviour is known, in simulated time, and once for real.
 
 mod fake;
 mod generator;
 mod lies;
+mod real;

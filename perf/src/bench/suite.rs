@@ -1,0 +1,128 @@
+//! The README's figures, in one go: what the hardware can do, then what torc does on it.
+//!
+//! 1. Limits: durable writes beside the executable, round trips over loopback.
+//! 2. A server of our own on an empty directory (unless one is named): time to the first answer, idle memory.
+//! 3. PutItem and GetItem at 1 and at 64 connections, each on a table of its own.
+//! 4. One million items (`--suite-items`), memory with them, GetItem over all of them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::host;
+use super::limits;
+use super::local::Client;
+use super::options::{Options, WorkloadKind};
+use super::report::{Memory, Report};
+use super::server::Server;
+
+/// How long each limit is measured.
+const LIMIT_TIME: Duration = Duration::from_secs(2);
+/// Connections of the figures.
+const CONNECTIONS: [usize; 2] = [1, 64];
+
+/// Fills `report` with the README's figures.
+pub fn readme(options: &Options, dir: &Path, report: &mut Report) -> anyhow::Result<()> {
+    report.limits = limits(dir)?;
+    let (server, endpoint, pid) = server(options, dir)?;
+    report.start_ms = server.as_ref().map(|server| server.start.as_secs_f64() * 1000.0);
+    let client = Client::new(options.cores, dir.to_owned())?;
+    let bench = Bench { client, options: Options { endpoint, ..options.clone() }, pid };
+    bench.memory(report, "idle")?;
+    for connections in CONNECTIONS {
+        bench.figure(report, WorkloadKind::Put, connections)?;
+    }
+    for connections in CONNECTIONS {
+        bench.figure(report, WorkloadKind::Get, connections)?;
+    }
+    bench.million(report)?;
+    // Alive until here: dropping it ends the process.
+    drop(server);
+    Ok(())
+}
+
+/// What the disk under `dir` and the loopback of this computer can do.
+fn limits(dir: &Path) -> anyhow::Result<Vec<super::report::Limit>> {
+    let allowed = host::cpus_allowed();
+    let first_two = allowed.iter().copied().take(2).collect();
+    let client = Client { cores: first_two, dir: dir.to_owned() };
+    let on_disk = dir.to_owned();
+    let mut limits = client.on_one(move |rt| {
+        let dir = on_disk.clone();
+        async move { limits::device(&rt, &dir, LIMIT_TIME).await.context("writing beside the data") }
+    })?;
+    let over_loopback = client.on_all(|rt, _| async move {
+        limits::loopback(&rt, LIMIT_TIME).await.context("talking over loopback")
+    })?;
+    limits.extend(over_loopback.into_iter().flatten());
+    Ok(limits)
+}
+
+/// A server of our own, or the one that the options name; where it is, and its process.
+fn server(options: &Options, dir: &Path) -> anyhow::Result<(Option<Server>, String, u32)> {
+    if let Some(pid) = options.server_pid {
+        return Ok((None, options.endpoint.clone(), pid));
+    }
+    let executable = std::env::current_exe().context("where is this executable?")?;
+    let server = Server::start(&executable, &dir.join("data"))?;
+    let (endpoint, pid) = (format!("http://{}", server.address), server.pid());
+    Ok((Some(server), endpoint, pid))
+}
+
+/// A client and a server to measure.
+struct Bench {
+    client: Client,
+    options: Options,
+    pid: u32,
+}
+
+impl Bench {
+    fn figure(&self, report: &mut Report, workload: WorkloadKind, connections: usize) -> anyhow::Result<()> {
+        let verb = if workload == WorkloadKind::Put { "put" } else { "get" };
+        let table = format!("{}-{verb}-{connections}", self.options.table);
+        let options = Options { workload, connections, table, ..self.options.clone() };
+        let plural = if connections == 1 { "" } else { "s" };
+        let name = format!("{verb}, {connections} connection{plural}");
+        report.measurements.push(self.client.measure(&name, options.plan()?)?);
+        Ok(())
+    }
+
+    /// Loads as many items as memory is promised for, reads it, and gets items all over them.
+    fn million(&self, report: &mut Report) -> anyhow::Result<()> {
+        let items = self.options.suite_items;
+        let options = Options { table: format!("{}-all", self.options.table), ..self.options.clone() };
+        let keys = Some(items);
+        let load =
+            Options { workload: WorkloadKind::Load, keys, preload: None, keep: true, ..options.clone() };
+        report.measurements.push(self.client.measure(&format!("load {items} items"), load.plan()?)?);
+        self.memory(report, &format!("{items} items of {} bytes", options.item_bytes))?;
+        let get = Options { workload: WorkloadKind::Get, keys, preload: None, reuse: true, ..options };
+        let mut plan = get.plan()?;
+        plan.remove = true;
+        let name = format!("get among {items}, {} connections", get.connections);
+        report.measurements.push(self.client.measure(&name, plan)?);
+        Ok(())
+    }
+
+    fn memory(&self, report: &mut Report, when: &str) -> anyhow::Result<()> {
+        let (resident_bytes, peak_bytes) = host::memory(self.pid)?;
+        report.memory.push(Memory { when: when.to_owned(), resident_bytes, peak_bytes });
+        Ok(())
+    }
+}
+
+/// A new directory on the disk that the figures are about: under `--data-dir`, or beside the executable.
+pub fn scratch_dir(options: &Options) -> anyhow::Result<PathBuf> {
+    let parent = match &options.data_dir {
+        Some(dir) => dir.clone(),
+        None => {
+            let executable = std::env::current_exe().context("where is this executable?")?;
+            executable.parent().context("an executable lies in a directory")?.to_owned()
+        }
+    };
+    if !parent.is_dir() {
+        bail!("--data-dir {}: no such directory", parent.display());
+    }
+    Ok(parent.join(format!("torc-bench-{}", std::process::id())))
+}
