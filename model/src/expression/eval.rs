@@ -92,14 +92,19 @@ fn begins_with(value: ValueRef<'_>, prefix: ValueRef<'_>) -> bool {
 /// A part of a string or binary, an element of a set or list.
 fn contains(value: ValueRef<'_>, part: ValueRef<'_>) -> bool {
     match (value, part) {
-        (ValueRef::S(value), ValueRef::S(part)) => value.contains(part),
-        (ValueRef::B(value), ValueRef::B(part)) => memchr::memmem::find(value, part).is_some(),
+        (ValueRef::S(value), ValueRef::S(part)) => is_within(value.as_bytes(), part.as_bytes()),
+        (ValueRef::B(value), ValueRef::B(part)) => is_within(value, part),
         (ValueRef::Ss(set), ValueRef::S(element)) => set.contains(element.as_bytes()),
         (ValueRef::Ns(set), ValueRef::N(element)) => set.contains(element.bytes()),
         (ValueRef::Bs(set), ValueRef::B(element)) => set.contains(element),
         (ValueRef::L(list), element) => list.iter().any(|other| other == element),
         _ => false,
     }
+}
+
+/// In time of the value's length, whatever the part.
+fn is_within(value: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(value, part).is_some()
 }
 
 /// An operand's value, if there is one.

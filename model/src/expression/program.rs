@@ -11,7 +11,7 @@
 mod read;
 mod write;
 
-pub(super) use read::{Cursor, PathRef, SegmentRef, SetValueRef, step};
+pub(super) use read::{Cursor, PathRef, SegmentRef, SetValueRef};
 
 /// The bytes' version; a reader refuses others.
 const VERSION: u8 = 1;

@@ -39,12 +39,8 @@ enum Part<'x> {
 impl<'x> Parts<'x> {
     /// Adds what lies at the path, if anything.
     pub(super) fn copy(&mut self, item: ItemRef<'x>, path: PathRef<'x>) {
-        if let Some(name) = path.attribute() {
-            if let Some(encoded) = item.get_encoded(name) {
-                self.0.insert(name, Part::Whole(Cow::Borrowed(encoded)));
-            }
-        } else if let Some(value) = path.find(Some(item)) {
-            self.insert(path, Cow::Owned(value.encode()));
+        if let Some(encoded) = path.find_encoded(Some(item)) {
+            self.insert(path, Cow::Borrowed(encoded));
         }
     }
 

@@ -26,6 +26,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 pub struct Updated<'p> {
     /// The new item.
     pub item: Vec<u8>,
+    /// Whether there is an item now: an update that only takes away makes none where none was, and then `item` is only
+    /// the key.
+    pub makes_item: bool,
     touched: Vec<Touched<'p>>,
 }
 
@@ -79,6 +82,8 @@ impl<'p> UpdateProgram<'p> {
     /// nowhere, a number out of range, an item too large or nested too deep.
     pub fn apply(self, old: Option<ItemRef<'_>>, key_item: ItemRef<'_>) -> Result<Updated<'p>, ApiError> {
         let mut effects = read_effects(self.body(), old)?;
+        // Of nothing, nothing can be taken away: what is left are actions that give.
+        let makes_item = old.is_some() || !effects.is_empty() || self.action_count() == 0;
         let touched = effects.iter().map(Effect::touched).collect();
         effects.sort_by(|one, two| one.segments.cmp(&two.segments));
         let (puts, removes) = effects.into_iter().partition(|effect: &Effect<'_>| effect.new.is_some());
@@ -86,7 +91,13 @@ impl<'p> UpdateProgram<'p> {
         attributes.put_all(puts)?;
         attributes.remove_all(removes)?;
         let item = build(old.unwrap_or(key_item), &attributes.touched)?;
-        Ok(Updated { item, touched })
+        Ok(Updated { item, makes_item, touched })
+    }
+
+    fn action_count(self) -> u32 {
+        let mut body = self.body();
+        let _wording = body.u8();
+        body.u32()
     }
 }
 
@@ -239,15 +250,10 @@ impl Operands<'_> {
 
     /// The last segment may be missing, but what it would lie in must be there.
     fn check_parent(&self, path: PathRef<'_>) -> Result<(), ApiError> {
-        let segments: SmallVec<[SegmentRef<'_>; 4]> = path.segments().collect();
-        let Some((last, SegmentRef::Name(top), between)) = split(&segments) else {
+        let Some(parent) = path.parent() else {
             return Ok(());
         };
-        let mut parent = self.old.and_then(|old| old.get(top));
-        for segment in between {
-            parent = parent.and_then(|value| super::program::step(value, *segment));
-        }
-        match (parent, last) {
+        match (parent.find(self.old), path.last()) {
             (Some(ValueRef::M(_)), SegmentRef::Name(_)) => Ok(()),
             (Some(ValueRef::L(_)), SegmentRef::Index(_)) => Ok(()),
             _ => Err(invalid_path()),

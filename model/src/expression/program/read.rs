@@ -238,7 +238,7 @@ impl<'p> Cursor<'p> {
         let count = self.u8();
         let start = self.0;
         for _ in 0..count {
-            self.segment();
+            self.skip_segment();
         }
         let length = start.len() - self.0.len();
         PathRef { count, segments: Cursor(&start[..length]) }
@@ -256,16 +256,27 @@ impl<'p> Cursor<'p> {
         }
     }
 
+    fn skip_segment(&mut self) {
+        match self.u8() {
+            tag::NAME => drop(self.name()),
+            _ => drop(self.take(size_of::<u32>())),
+        }
+    }
+
     fn segment(&mut self) -> SegmentRef<'p> {
         match self.u8() {
             tag::NAME => {
-                let length = u16::from_le_bytes(self.take(2).try_into().expect("two bytes were taken"));
-                let name = std::str::from_utf8(self.take(usize::from(length)));
+                let name = std::str::from_utf8(self.name());
                 SegmentRef::Name(name.expect("the check has read the name"))
             }
             tag::INDEX => SegmentRef::Index(self.u32()),
             other => unreachable!("tag {other} passed the check"),
         }
+    }
+
+    fn name(&mut self) -> &'p [u8] {
+        let length = u16::from_le_bytes(self.take(2).try_into().expect("two bytes were taken"));
+        self.take(usize::from(length))
     }
 
     fn take(&mut self, count: usize) -> &'p [u8] {
@@ -320,20 +331,39 @@ impl<'p> PathRef<'p> {
         }
     }
 
+    /// The path of the map or list around; none for an attribute.
+    pub(in super::super) fn parent(self) -> Option<PathRef<'p>> {
+        let count = self.count - 1;
+        (count > 0).then_some(PathRef { count, ..self })
+    }
+
+    pub(in super::super) fn last(self) -> SegmentRef<'p> {
+        self.segments().last().expect("a checked path has segments")
+    }
+
     /// What lies at the path.
     pub(in super::super) fn find<'i>(self, item: Option<ItemRef<'i>>) -> Option<ValueRef<'i>> {
-        let mut segments = self.segments();
-        segments.next();
-        let top = item?.get(self.top())?;
-        segments.try_fold(top, |value, segment| step(value, segment))
+        self.find_encoded(item).map(ValueRef::trusted)
+    }
+
+    /// The same, as the bytes lie.
+    pub(in super::super) fn find_encoded<'i>(self, item: Option<ItemRef<'i>>) -> Option<&'i [u8]> {
+        let mut around = ValueRef::M(item?.as_map());
+        let mut found = None;
+        for segment in self.segments() {
+            let encoded = step(around, segment)?;
+            around = ValueRef::trusted(encoded);
+            found = Some(encoded);
+        }
+        found
     }
 }
 
-/// From a map or list to what it holds.
-pub(in super::super) fn step<'i>(value: ValueRef<'i>, segment: SegmentRef<'_>) -> Option<ValueRef<'i>> {
-    match (value, segment) {
-        (ValueRef::M(map), SegmentRef::Name(name)) => map.get(name),
-        (ValueRef::L(list), SegmentRef::Index(index)) => list.get(index as usize),
+/// From a map or list to what it holds, as the bytes lie.
+fn step<'i>(around: ValueRef<'i>, segment: SegmentRef<'_>) -> Option<&'i [u8]> {
+    match (around, segment) {
+        (ValueRef::M(map), SegmentRef::Name(name)) => map.get_encoded(name),
+        (ValueRef::L(list), SegmentRef::Index(index)) => list.get_encoded(index as usize),
         _ => None,
     }
 }

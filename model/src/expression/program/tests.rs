@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     expression::{
-        Action, Comparator, Condition, Operand, Path, Projection, Segment, SetValue, Sign, Update,
+        Action, Comparator, Condition, Operand, Path, Projection, Segment, SetValue, Sign, Update, Wording,
         testing::show,
     },
     item::{ItemRef, Value},
@@ -487,6 +487,40 @@ fn check_refused(bytes: &[u8], what: &str, offset: usize) {
         _ => ConditionProgram::check(bytes).unwrap_err(),
     };
     assert_eq!((corrupt.what, corrupt.offset), (what, offset), "{bytes:?}");
+}
+
+/// Old bytes: what docs/WIRE.md describes, written by hand. A change here is a new version.
+#[test]
+fn programs_are_as_described() {
+    let name = |name: &str| Segment::Name(name.to_string());
+    let a = Path::attribute("a");
+    let b = Path(vec![name("b"), Segment::Index(258)]);
+    let (path_a, path_b) = (b"\x01\x70\x01\0a".as_slice(), b"\x02\x70\x01\0b\x71\x02\x01\0\0".as_slice());
+    let null = Value::Null.encode();
+    let value = [&[0x41, null.len() as u8, 0, 0, 0], &null[..]].concat();
+
+    let compare =
+        Condition::Compare(Comparator::LessOrEqual, Operand::Path(a.clone()), Operand::Value(null.clone()));
+    let choice =
+        Condition::In(Operand::Size(Box::new(Operand::Path(b.clone()))), vec![Operand::Value(null.clone())]);
+    let both = Condition::And(vec![Condition::Not(Box::new(compare)), choice]);
+    let compare = [&[0x03, 0x13, 0x40], path_a, &value].concat();
+    let choice = [&[1, 0, 0, 0, 0x42, 0x40], path_b, &value].concat();
+    let choice = [&[0x17, choice.len() as u8, 0, 0, 0], &choice[..]].concat();
+    let inner = [&[2, 0, 0, 0], &compare[..], &choice].concat();
+    let expected = [&[1, 1, 0x01, inner.len() as u8, 0, 0, 0], &inner[..]].concat();
+    assert_eq!(both.encode(), expected);
+
+    let default = Box::new(SetValue::Path(a.clone()));
+    let set = Action::Set(b.clone(), SetValue::IfNotExists(a.clone(), default));
+    let update = Update { actions: vec![set, Action::Remove(a.clone())], wording: Wording::AttributeUpdates };
+    let default = [&[0x40], path_a].concat();
+    let set = [&[0x60], path_b, &[0x45], path_a, &[default.len() as u8, 0, 0, 0], &default].concat();
+    let expected = [&[2, 1, 1, 2, 0, 0, 0], &set[..], &[0x61], path_a].concat();
+    assert_eq!(update.encode(), expected);
+
+    let projection = Projection { paths: vec![a, b] };
+    assert_eq!(projection.encode(), [&[3, 1, 2, 0, 0, 0], path_a, path_b].concat());
 }
 
 #[test]

@@ -199,6 +199,27 @@ fn a_new_item_begins_with_its_key() {
 }
 
 #[test]
+fn taking_away_from_nothing_makes_no_item() {
+    let makes = |old: Option<&str>, text: &str| {
+        let update = with_values("{v: <1>}", |placeholders| parse_update(text, placeholders)).unwrap();
+        let (program, key, old) = (update.encode(), item("{pk: 'k'}"), old.map(item));
+        let old = old.as_ref().map(|old| ItemRef::check(old).unwrap());
+        let updated = UpdateProgram::check(&program).unwrap().apply(old, ItemRef::check(&key).unwrap());
+        updated.unwrap().makes_item
+    };
+    assert!(!makes(None, "REMOVE a"));
+    assert!(!makes(None, "REMOVE a DELETE b :v"));
+    assert!(makes(None, "REMOVE a ADD b :v"));
+    assert!(makes(None, "SET a = :v"));
+    assert!(makes(Some("{pk: 'k'}"), "REMOVE a"));
+    assert!(makes(Some("{pk: 'k', a: 1}"), "REMOVE a"));
+
+    let (program, key) = (crate::expression::Update::default().encode(), item("{pk: 'k'}"));
+    let updated = UpdateProgram::check(&program).unwrap().apply(None, ItemRef::check(&key).unwrap());
+    assert!(updated.unwrap().makes_item, "an update without actions makes an item of its key");
+}
+
+#[test]
 fn touched_paths_before_and_after() {
     let check = |old: &str, values: &str, text: &str, before: &str, after: &str| {
         let [_, found_before, found_after] = update(Some(&item(old)), values, text).unwrap();
