@@ -1,4 +1,5 @@
-//! What the real runtime does on this machine: `cargo run --release -p runtime --example measure -- DIRECTORY [SCALE]`.
+//! What the real runtime does on this machine: `cargo run --release -p runtime --example measure -- DIRECTORY [SCALE [PARTS]]`,
+//! where PARTS are some of `sim,idle,disk,mesh,echo`.
 //!
 //! The sketch, for a virtual machine with a virtio disk and two cpus: a durable 4 KiB write costs one trip to the
 //! device (60 us) plus the ring (10 us); four in flight overlap nearly fully; a packet to a core that is awake costs
@@ -22,14 +23,12 @@ fn main() {
     let cpus: Vec<usize> =
         core_affinity::get_core_ids().expect("cpus").iter().map(|id| id.id).take(2).collect();
     let cores = if cpus.len() == 2 { cpus } else { vec![cpus[0]; 2] };
-    let mut options = RealOptions::new(cores, &directory);
-    if let Some(spin) = arguments.next() {
-        options.spin_before_sleep = Duration::from_micros(spin.parse().expect("SPIN is in microseconds"));
-    }
+    let parts = arguments.next().unwrap_or_else(|| "sim,idle,disk,mesh,echo".to_owned());
+    let options = RealOptions::new(cores, &directory);
     let address = check_port_free(([127, 0, 0, 1], 0).into()).expect("some port is free");
     let stopper = options.stopper.clone();
     run(options, move |runtime| {
-        let (directory, stopper) = (directory.clone(), stopper.clone());
+        let (directory, stopper, parts) = (directory.clone(), stopper.clone(), parts.clone());
         async move {
             if runtime.core() == CoreId(1) {
                 let answer = runtime.clone();
@@ -43,12 +42,23 @@ fn main() {
                 drop((answering, serving));
                 return;
             }
-            worlds(&runtime, 1000 * scale);
-            idle(&runtime).await;
-            disk(&runtime, &directory, 1000 * scale).await;
-            mesh(&runtime, 5000 * scale).await;
-            for connections in [1, 16, 64] {
-                echo(&runtime, address, connections, 20_000 * scale).await;
+            let wanted = |part: &str| parts.split(',').any(|wanted| wanted == part);
+            if wanted("sim") {
+                worlds(&runtime, 1000 * scale);
+            }
+            if wanted("idle") {
+                idle(&runtime).await;
+            }
+            if wanted("disk") {
+                disk(&runtime, &directory, 1000 * scale).await;
+            }
+            if wanted("mesh") {
+                mesh(&runtime, 5000 * scale).await;
+            }
+            if wanted("echo") {
+                for connections in [1, 16, 64] {
+                    echo(&runtime, address, connections, 20_000 * scale).await;
+                }
             }
             stopper.stop();
         }
@@ -76,10 +86,14 @@ async fn timed<R: Runtime>(runtime: &R, work: impl Future<Output = ()>) -> Durat
     runtime.now().since(begin)
 }
 
+#[expect(clippy::disallowed_methods, reason = "what the kernel says about this process is not on a disk")]
+fn kernel_says(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
 fn cpu_time() -> Duration {
     let per_thread = |path: PathBuf| {
-        let text =
-            std::fs::File::open(path.join("schedstat")).and_then(std::io::read_to_string).unwrap_or_default();
+        let text = kernel_says(&path.join("schedstat"));
         text.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0)
     };
     let threads = Path::new("/proc/self/task").read_dir().expect("Linux").flatten();
@@ -90,7 +104,7 @@ async fn idle(runtime: &RealRuntime) {
     let before = cpu_time();
     runtime.sleep(Duration::from_secs(2)).await;
     let used = cpu_time().saturating_sub(before);
-    let text = std::fs::File::open("/proc/self/statm").and_then(std::io::read_to_string).expect("Linux");
+    let text = kernel_says("/proc/self/statm".as_ref());
     let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("Linux");
     println!("idle for 2 s: {:.2} ms of cpu, {} KiB resident", used.as_secs_f64() * 1000.0, pages * 4);
 }

@@ -114,7 +114,7 @@ where
         let (go, may_go) = flume::bounded(1);
         let gate = Gate { report: report.clone(), may_go };
         let (options, post, main) = (options.clone(), post.clone(), main.clone());
-        threads.push((go, start_thread(move || run_core(core, &options, post, gate, main))));
+        threads.push((go, start_thread(core, move || run_core(core, &options, post, gate, main))));
     }
     drop(report);
     let started: Result<(), StartError> = reports.iter().take(options.cores.len()).collect();
@@ -128,9 +128,9 @@ where
     started
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is where the threads of the process come from")]
-fn start_thread(work: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(work)
+fn start_thread(core: usize, work: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    let builder = std::thread::Builder::new().name(format!("core-{core}"));
+    builder.spawn(work).expect("a process may have a thread per core")
 }
 
 /// How a core says that it is ready, and hears that all are.
