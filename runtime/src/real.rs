@@ -7,7 +7,7 @@
 //!                                     └── pump: woken by other cores' bells (mail, room, stop)
 //! ```
 //!
-//! 1. [`run`] raises the limit of locked memory, and on each core starts an executor, opens a non-empty file on the
+//! 1. [`run`] raises the limits of locked memory and open files, and on each core starts an executor, opens a non-empty file on the
 //!    data device, writes and reads one block, and only then lets `main` begin, on all cores at once.
 //! 2. A [`RealRuntime`] is one core's handle. Its futures live on that core; other cores reach it by mail only.
 //! 3. When all `main`s have returned, `run` returns. [`Stopper`] asks them to.

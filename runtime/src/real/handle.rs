@@ -86,6 +86,11 @@ impl RealRuntime {
         Ok(RealRuntime { here })
     }
 
+    /// The core ends: others shall not wait for it.
+    pub(super) fn close(&self) {
+        self.here.mesh.close();
+    }
+
     /// Resolves when [`Stopper::stop`](super::Stopper::stop) was called.
     pub async fn stopped(&self) {
         self.here.mesh.stopped().await;

@@ -42,6 +42,8 @@ struct Mailbox {
     bell: Bell,
     /// Somebody found this mailbox full and waits for room.
     crowded: AtomicBool,
+    /// The core has ended.
+    closed: AtomicBool,
 }
 
 /// All mailboxes of the process.
@@ -55,7 +57,8 @@ impl Post {
         assert!(packets_max > 0, "a mailbox holds at least one packet");
         let mailbox = || {
             let (post, packets) = flume::bounded(packets_max);
-            Mailbox { packets, post, bell: Bell::default(), crowded: AtomicBool::new(false) }
+            let (crowded, closed) = (AtomicBool::new(false), AtomicBool::new(false));
+            Mailbox { packets, post, bell: Bell::default(), crowded, closed }
         };
         let mailboxes = (0..core_count).map(|_| mailbox()).collect();
         Arc::new(Post { mailboxes, stop: AtomicBool::new(false) })
@@ -109,6 +112,9 @@ impl Mesh {
         let mut packet = (self.core, packet);
         loop {
             let room = self.room.notified();
+            if mailbox.closed.load(Ordering::SeqCst) {
+                return Err(Closed);
+            }
             match mailbox.post.try_send(packet) {
                 Ok(()) => {
                     mailbox.bell.ring();
@@ -139,6 +145,12 @@ impl Mesh {
                 Err(flume::TryRecvError::Empty) => mail.await,
             }
         }
+    }
+
+    /// This core takes no mail any more; who waits to send some hears that.
+    pub fn close(&self) {
+        self.own().closed.store(true, Ordering::SeqCst);
+        self.post.ring_all();
     }
 
     pub async fn stopped(&self) {

@@ -24,6 +24,8 @@ pub struct Probe {
     pub io_uring: Result<(), String>,
     /// Enough memory may be locked for the rings; the limit in bytes.
     pub memlock: Result<u64, String>,
+    /// Files and sockets that this process may have open, after raising the limit.
+    pub open_files_max: u64,
     /// Files in the data directory can be written past the page cache.
     pub o_direct: Result<(), String>,
     /// A write there can wait for the device; how long the fastest of a few took.
@@ -62,6 +64,7 @@ pub fn probe(data_dir: &Path) -> Probe {
     Probe {
         io_uring: check_ring(),
         memlock: check_locked_memory(),
+        open_files_max: system::raise_open_files().unwrap_or(0),
         o_direct: direct.map(|_| ()),
         o_dsync,
         polling: check_polling(data_dir),

@@ -179,7 +179,8 @@ where
             Err(error) => _ = gate.pass(Err(error)),
             Ok(runtime) => {
                 if gate.pass(Ok(())) {
-                    main(runtime).await;
+                    main(runtime.clone()).await;
+                    runtime.close();
                 }
             }
         }

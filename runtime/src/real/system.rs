@@ -36,6 +36,17 @@ pub(super) fn raise_locked_memory() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Raises the limit of open files, sockets included, as far as an ordinary user may; tells how far that is.
+pub(super) fn raise_open_files() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit that the call fills.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }.into())?;
+    let raised = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
+    // SAFETY: `raised` is a valid rlimit that the call only reads.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) }.into())?;
+    Ok(raised.rlim_cur)
+}
+
 /// Whether the kernel lets this process make a ring.
 pub(super) fn try_ring() -> io::Result<()> {
     // `struct io_uring_params`: 120 bytes; zeros ask for the defaults.

@@ -257,6 +257,21 @@ fn full_mailboxes_make_senders_wait_and_lose_nothing() {
 }
 
 #[test]
+fn mail_to_a_core_that_has_ended_is_refused() {
+    let scratch = Scratch::new("ended");
+    let options = RealOptions { mailbox_packets_max: 2, ..RealOptions::new(cpus(2), &scratch.path) };
+    run(options, |runtime| async move {
+        if runtime.core() == CoreId(0) {
+            // Full at first, so that this waits; then refused.
+            while runtime.mesh_send(CoreId(1), vec![]).await.is_ok() {}
+        } else {
+            runtime.mesh_receive().await.unwrap();
+        }
+    })
+    .unwrap();
+}
+
+#[test]
 fn stop_from_another_thread_and_before_the_start() {
     let scratch = Scratch::new("stop");
     let early = RealOptions::new(cpus(2), &scratch.path);
@@ -329,6 +344,7 @@ fn the_probe_finds_what_the_tests_rely_on() {
     let scratch = Scratch::new("probe");
     let found = probe(&scratch.path);
     assert_eq!(found.obstacle(), None);
+    assert!(found.open_files_max >= 256);
     assert!(found.bytes_free > 0 && *found.memlock.as_ref().unwrap() >= 512 * 1024);
     assert!(found.o_dsync.unwrap() > Duration::ZERO);
     assert_eq!(scratch.path.read_dir().unwrap().count(), 0, "nothing is left behind");

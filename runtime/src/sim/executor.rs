@@ -6,6 +6,9 @@
 //!
 //! Dropping a future may wake, spawn and cancel others, so no future is dropped while a cell is borrowed.
 
+mod task;
+mod timer;
+
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,7 +22,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::random::Stream;
 use super::trace::Event;
 use super::world::{Inner, NodeId};
-use crate::Task;
+pub use task::SimTask;
+pub(super) use timer::{Timer, TimerWait};
 
 type Body = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -30,8 +34,8 @@ pub(super) struct TaskKey {
     generation: u32,
 }
 
-/// The future of `block_on`, which has no place in the table.
-const MAIN: TaskKey = TaskKey { index: u32::MAX, generation: 0 };
+/// The future of a `block_on` has no place in the table; its generation is the count of those before it.
+const MAIN_INDEX: u32 = u32::MAX;
 
 #[derive(Default)]
 struct Slot {
@@ -122,7 +126,9 @@ pub(super) struct Executor {
     polls: Cell<u64>,
     polls_at_this_instant: Cell<u64>,
     polls_max: u64,
+    /// Whether a `block_on` goes on, and which.
     in_block_on: Cell<bool>,
+    block_ons: Cell<u32>,
 }
 
 /// What a step found to do.
@@ -152,6 +158,7 @@ impl Executor {
             polls_at_this_instant: Cell::new(0),
             polls_max,
             in_block_on: Cell::new(false),
+            block_ons: Cell::new(0),
         }
     }
 
@@ -263,9 +270,12 @@ impl Inner {
     pub(super) fn step(self: &Rc<Inner>, main: &mut dyn FnMut()) -> Step {
         let executor = &self.executor;
         match executor.next_runnable() {
-            Some(MAIN) => {
-                self.count_poll(u64::MAX);
-                main();
+            Some(key) if key.index == MAIN_INDEX => {
+                // Wakers of a future that was given up may be left here and there.
+                if executor.in_block_on.get() && key.generation == executor.block_ons.get() {
+                    self.count_poll(u64::MAX);
+                    main();
+                }
                 Step::Polled
             }
             Some(key) => {
@@ -312,6 +322,7 @@ impl Inner {
         }
         while let Some(action) = executor.take_due() {
             match action {
+                Action::Wake(timer) if timer.is_cancelled() => {}
                 Action::Wake(timer) => {
                     self.trace.record(at, Event::Timer, 0, 0);
                     timer.fire();
@@ -337,9 +348,11 @@ impl Inner {
             "the world is running already: await instead of blocking"
         );
         let _leave = Leave(&executor.in_block_on);
-        let wake =
-            Arc::new(TaskWake { key: MAIN, queued: AtomicBool::new(true), ready: executor.ready.clone() });
-        executor.runnable.borrow_mut().push(MAIN);
+        let generation = executor.block_ons.get().wrapping_add(1);
+        executor.block_ons.set(generation);
+        let key = TaskKey { index: MAIN_INDEX, generation };
+        let wake = Arc::new(TaskWake { key, queued: AtomicBool::new(true), ready: executor.ready.clone() });
+        executor.runnable.borrow_mut().push(key);
         let waker = Waker::from(wake.clone());
         let mut future = std::pin::pin!(future);
         let mut output = None;
@@ -352,8 +365,6 @@ impl Inner {
                 }
             });
         }
-        executor.gather_ready();
-        executor.runnable.borrow_mut().retain(|key| *key != MAIN);
         output
     }
 }
@@ -392,7 +403,7 @@ impl Executor {
 
     fn is_held(&self, key: TaskKey) -> bool {
         let paused = self.paused.borrow();
-        if paused.is_empty() || key == MAIN {
+        if paused.is_empty() || key.index == MAIN_INDEX {
             return false;
         }
         self.slots.borrow()[key.index as usize].owner.is_some_and(|owner| paused.contains(&owner))
@@ -451,110 +462,10 @@ impl Executor {
     fn drop_cancelled_timers(&self) {
         let mut scheduled = self.scheduled.borrow_mut();
         while let Some(Reverse(Scheduled { action: Action::Wake(timer), .. })) = scheduled.peek() {
-            if !timer.cancelled.get() {
+            if !timer.is_cancelled() {
                 return;
             }
             scheduled.pop();
-        }
-    }
-}
-
-/// One wake-up at one instant.
-#[derive(Default)]
-pub(super) struct Timer {
-    fired: Cell<bool>,
-    cancelled: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl Timer {
-    fn fire(&self) {
-        self.fired.set(true);
-        let waker = self.waker.borrow_mut().take();
-        waker.into_iter().for_each(Waker::wake);
-    }
-}
-
-/// Waits for its [`Timer`]; takes it back when dropped.
-pub(super) struct TimerWait {
-    pub timer: Rc<Timer>,
-}
-
-impl Future for TimerWait {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.timer.fired.get() {
-            return Poll::Ready(());
-        }
-        *self.timer.waker.borrow_mut() = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Drop for TimerWait {
-    fn drop(&mut self) {
-        self.timer.cancelled.set(true);
-    }
-}
-
-/// A spawned task's result, between the task and whoever awaits it.
-struct Join<T> {
-    output: Cell<Option<T>>,
-    waker: RefCell<Option<Waker>>,
-}
-
-/// A task of the simulation.
-pub struct SimTask<T> {
-    join: Rc<Join<T>>,
-    cancel: Option<(Rc<Inner>, TaskKey)>,
-}
-
-impl<T: 'static> SimTask<T> {
-    pub(super) fn spawn(
-        world: &Rc<Inner>,
-        owner: Option<NodeId>,
-        future: impl Future<Output = T> + 'static,
-    ) -> SimTask<T> {
-        let join = Rc::new(Join { output: Cell::new(None), waker: RefCell::default() });
-        let theirs = join.clone();
-        let body = Box::pin(async move {
-            theirs.output.set(Some(future.await));
-            let waker = theirs.waker.borrow_mut().take();
-            waker.into_iter().for_each(Waker::wake);
-        });
-        let key = world.executor.spawn(owner, body);
-        SimTask { join, cancel: Some((world.clone(), key)) }
-    }
-
-    /// A task that was never begun, because its node is down; it stays pending for ever.
-    pub(super) fn stillborn() -> SimTask<T> {
-        SimTask { join: Rc::new(Join { output: Cell::new(None), waker: RefCell::default() }), cancel: None }
-    }
-}
-
-impl<T> Future for SimTask<T> {
-    type Output = T;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        if let Some(output) = self.join.output.take() {
-            return Poll::Ready(output);
-        }
-        *self.join.waker.borrow_mut() = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl<T: 'static> Task<T> for SimTask<T> {
-    fn detach(mut self) {
-        self.cancel = None;
-    }
-}
-
-impl<T> Drop for SimTask<T> {
-    fn drop(&mut self) {
-        if let Some((world, key)) = self.cancel.take() {
-            world.executor.cancel(key);
         }
     }
 }

@@ -165,7 +165,7 @@ impl SimFile {
                 (first + index, Rc::new(*block))
             })
             .collect();
-        let end = ((first + written) * BLOCK_BYTES) as u64;
+        let end = if written > 0 { ((first + written) * BLOCK_BYTES) as u64 } else { 0 };
         let id = disk.next_change();
         let change = Change::Write { blocks, end };
         disk.with_file(self.open.inode, |file| {

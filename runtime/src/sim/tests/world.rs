@@ -400,6 +400,23 @@ fn run_until_and_steps_stop_where_they_should() {
 }
 
 #[test]
+fn a_future_that_was_given_up_is_not_polled_again() {
+    let world = world(7);
+    let node = world.node("n");
+    let runtime = world.runtime(node);
+    let notify = Notify::new();
+    let (woken, sleeping) = (notify.clone(), runtime.clone());
+    let wait = async move {
+        let forever = woken.notified();
+        crate::sync::select(forever, sleeping.sleep(Duration::from_millis(1))).await;
+    };
+    assert!(world.block_on_steps(1, wait).is_none());
+    notify.notify_all();
+    assert!(!world.run_until(Duration::from_millis(2), || false));
+    assert_eq!(world.block_on(async { 3 }), 3);
+}
+
+#[test]
 fn a_world_frees_what_its_tasks_hold() {
     let held = Rc::new(());
     {
