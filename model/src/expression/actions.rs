@@ -7,6 +7,7 @@ use super::{
     syntax::{self, ActionText, Node},
 };
 use crate::{error::ApiError, key::KeySchema};
+use std::rc::Rc;
 
 /// Parses an `UpdateExpression`.
 pub fn parse_update(text: &str, placeholders: &mut Placeholders<'_>) -> Result<Update, ApiError> {
@@ -57,7 +58,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn action_value(&mut self, section: &str, alias: &str, allowed: &[&str]) -> Vec<u8> {
+    fn action_value(&mut self, section: &str, alias: &str, allowed: &[&str]) -> Rc<[u8]> {
         let value = self.value(alias);
         if let Some(found) = type_of_value(&value).filter(|found| !allowed.contains(found)) {
             self.note(Fault::OperandType, || {
@@ -100,7 +101,7 @@ impl Checker<'_, '_> {
                 None
             }
         }
-        .unwrap_or(SetValue::Value(Vec::new()))
+        .unwrap_or(SetValue::Value(Rc::new([])))
     }
 
     fn not_in_update(&mut self, name: &str) -> Option<SetValue> {

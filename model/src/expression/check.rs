@@ -10,7 +10,12 @@ use super::{
     ExpressionKind, OPERATORS_MAX, Path, Placeholders, Projection, Segment,
     syntax::{self, Parsed, PathText, SegmentText},
 };
-use crate::{error::ApiError, item::ValueRef, limits::NESTING_MAX};
+use crate::{
+    error::ApiError,
+    item::ValueRef,
+    limits::{EXPRESSION_VALUES_BYTES_MAX, NESTING_MAX},
+};
+use std::rc::Rc;
 
 /// The largest index of a list element that a path may name.
 const INDEX_MAX: u32 = i32::MAX as u32;
@@ -55,13 +60,15 @@ const FAULTS: usize = Fault::Overlap as usize + 1;
 /// Walks one expression's nodes.
 pub(super) struct Checker<'c, 'a> {
     kind: ExpressionKind,
+    /// Bytes of names that aliases brought in so far.
+    name_bytes: usize,
     placeholders: &'c mut Placeholders<'a>,
     faults: [Option<String>; FAULTS],
 }
 
 impl<'c, 'a> Checker<'c, 'a> {
     pub(super) fn new(kind: ExpressionKind, placeholders: &'c mut Placeholders<'a>) -> Self {
-        Checker { kind, placeholders, faults: [const { None }; FAULTS] }
+        Checker { kind, name_bytes: 0, placeholders, faults: [const { None }; FAULTS] }
     }
 
     /// The tree, unless something was noted.
@@ -117,7 +124,16 @@ impl<'c, 'a> Checker<'c, 'a> {
 
     fn alias(&mut self, alias: &str) -> String {
         if let Some(name) = self.placeholders.name(alias) {
-            return name.to_string();
+            self.name_bytes += name.len();
+            if self.name_bytes <= EXPRESSION_VALUES_BYTES_MAX {
+                return name.to_string();
+            }
+            let bytes = self.name_bytes;
+            self.note(Fault::PathShape, || {
+                let problem = "Expression size has exceeded the maximum allowed size";
+                format!("{problem}; expression size: {bytes}")
+            });
+            return String::new();
         }
         self.note(Fault::UndefinedName, || {
             let problem = "An expression attribute name used in the document path is not defined";
@@ -139,15 +155,15 @@ impl<'c, 'a> Checker<'c, 'a> {
     // Values.
 
     /// The encoded value; empty if it is not defined.
-    pub(super) fn value(&mut self, alias: &str) -> Vec<u8> {
+    pub(super) fn value(&mut self, alias: &str) -> Rc<[u8]> {
         if let Some(value) = self.placeholders.value(alias) {
-            return value.to_vec();
+            return value;
         }
         self.note(Fault::UndefinedValue, || {
             let problem = "An expression attribute value used in expression is not defined";
             format!("{problem}; attribute value: {alias}")
         });
-        Vec::new()
+        Rc::new([])
     }
 
     // Operands.

@@ -8,6 +8,7 @@ use super::{
 use base64::Engine as _;
 
 use crate::{error::ApiError, item::ValueRef, key::KeySchema, limits::IN_OPERANDS_MAX};
+use std::rc::Rc;
 
 /// The names that `attribute_type` knows, in the order in which DynamoDB lists them.
 const TYPE_NAMES: [&str; 10] = ["B", "NULL", "SS", "BOOL", "L", "BS", "N", "NS", "S", "M"];
@@ -91,7 +92,7 @@ impl Comparator {
 
 /// Stands where a fault was noted.
 fn nothing() -> Operand {
-    Operand::Value(Vec::new())
+    Operand::Value(Rc::new([]))
 }
 
 impl Checker<'_, '_> {

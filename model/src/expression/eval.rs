@@ -133,7 +133,7 @@ impl<'v> Operand<'v> {
 fn operand<'v>(program: &mut Cursor<'v>, item: Option<ItemRef<'v>>) -> Operand<'v> {
     match program.u8() {
         tag::PATH => program.path().find(item).map_or(Operand::Missing, Operand::Value),
-        tag::VALUE => Operand::Value(ValueRef::trusted(program.value())),
+        tag @ (tag::VALUE | tag::VALUE_AGAIN) => Operand::Value(ValueRef::trusted(program.value(tag))),
         tag::SIZE => {
             let size = operand(program, item).value().and_then(size);
             size.map_or(Operand::Missing, |size| Operand::Number(Number::from(size as u64)))

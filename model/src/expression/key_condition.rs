@@ -79,6 +79,7 @@ fn comparison(
         (Operand::Value(_), Operand::Value(_)) => return refuse_no_attribute(),
         (Operand::Size(_), _) | (_, Operand::Size(_)) => return refuse_operator("size"),
     };
+    let value = value.to_vec();
     let condition = match comparator {
         Comparator::Equal => SortCondition::Equal(value),
         Comparator::NotEqual => return refuse_operator(comparator.sign()),
@@ -124,7 +125,7 @@ fn attribute_first<const N: usize>(
 
 fn value_of(operand: Operand) -> Vec<u8> {
     match operand {
-        Operand::Value(value) => value,
+        Operand::Value(value) => value.to_vec(),
         Operand::Path(_) | Operand::Size(_) => unreachable!("refused before"),
     }
 }

@@ -10,7 +10,7 @@ use super::{
     Wording, key_condition, placeholders::check_name_size,
 };
 use crate::{error::ApiError, item::ValueRef, key::KeySchema};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, rc::Rc};
 
 /// `ComparisonOperator`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,7 +239,7 @@ impl Expected<'_> {
             (Some(true), None) => self.refuse("Value must be provided when Exists is true"),
             (None, None) => self.refuse("Value must be provided when Exists is null"),
             (_, Some(value)) => {
-                let (attribute, value) = (Operand::Path(path), Operand::Value(value.to_vec()));
+                let (attribute, value) = (Operand::Path(path), Operand::Value(Rc::from(value)));
                 Ok(Condition::Compare(Comparator::Equal, attribute, value))
             }
         }
@@ -273,7 +273,7 @@ fn condition(attribute: &str, operator: ComparisonOperator, values: &[&[u8]]) ->
     check_values(operator, values)?;
     let path = Path::attribute(attribute);
     let this = Operand::Path(path.clone());
-    let value = |index: usize| Operand::Value(values[index].to_vec());
+    let value = |index: usize| Operand::Value(Rc::from(values[index]));
     let compare = |comparator| Condition::Compare(comparator, this.clone(), value(0));
     Ok(match operator {
         ComparisonOperator::Eq => compare(Comparator::Equal),
@@ -340,12 +340,12 @@ impl AttributeUpdate<'_> {
         let found = ValueRef::trusted(value).type_name();
         let is_set = matches!(found, "SS" | "NS" | "BS");
         match action {
-            UpdateAction::Put => Ok(Action::Set(path, SetValue::Value(value.to_vec()))),
+            UpdateAction::Put => Ok(Action::Set(path, SetValue::Value(Rc::from(value)))),
             UpdateAction::Add if is_set || matches!(found, "N" | "L") => {
-                Ok(Action::Add(path, value.to_vec()))
+                Ok(Action::Add(path, Rc::from(value)))
             }
             UpdateAction::Add => invalid(&format!("ADD action is not supported for the type {found}")),
-            UpdateAction::Delete if is_set => Ok(Action::Delete(path, value.to_vec())),
+            UpdateAction::Delete if is_set => Ok(Action::Delete(path, Rc::from(value))),
             UpdateAction::Delete => {
                 invalid(&format!("DELETE action with value is not supported for the type {found}"))
             }

@@ -1,13 +1,16 @@
 //! `ExpressionAttributeNames` and `ExpressionAttributeValues`: what `#name` and `:name` stand for, and which were used.
 
-use crate::{error::ApiError, limits::ATTRIBUTE_NAME_BYTES_MAX};
-use std::collections::BTreeMap;
+use crate::{
+    error::ApiError,
+    limits::{ATTRIBUTE_NAME_BYTES_MAX, EXPRESSION_VALUES_BYTES_MAX},
+};
+use std::{collections::BTreeMap, rc::Rc};
 
 /// The names and values of one request; all its expressions share them.
 #[derive(Clone, Debug, Default)]
 pub struct Placeholders<'a> {
     names: BTreeMap<&'a str, Entry<&'a str>>,
-    values: BTreeMap<&'a str, Entry<&'a [u8]>>,
+    values: BTreeMap<&'a str, Entry<Rc<[u8]>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +38,18 @@ impl<'a> Placeholders<'a> {
 
     /// `ExpressionAttributeValues`: `:name` and the encoded value (tag and payload). Call it only if the request has it.
     ///
-    /// Errors: no values at all, or a key that is not `:` and a word.
+    /// Errors: no values at all, a key that is not `:` and a word, more than 2 MiB of values.
     pub fn set_values(
         &mut self,
         values: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<(), ApiError> {
+        let values = values.into_iter().map(|(key, encoded)| (key, Rc::from(encoded)));
         self.values = collect(values, ':', "ExpressionAttributeValues")?;
+        let bytes: usize = self.values.values().map(|entry| entry.stands_for.len()).sum();
+        if bytes > EXPRESSION_VALUES_BYTES_MAX {
+            let problem = "ExpressionAttributeValues has exceeded the maximum allowed size";
+            return Err(ApiError::validation(format!("{problem}; size: {bytes}")));
+        }
         Ok(())
     }
 
@@ -58,10 +67,10 @@ impl<'a> Placeholders<'a> {
     }
 
     /// The encoded value behind `:name`.
-    pub(super) fn value(&mut self, alias: &str) -> Option<&'a [u8]> {
+    pub(super) fn value(&mut self, alias: &str) -> Option<Rc<[u8]>> {
         let entry = self.values.get_mut(alias)?;
         entry.used = true;
-        Some(entry.stands_for)
+        Some(Rc::clone(&entry.stands_for))
     }
 }
 

@@ -58,6 +58,7 @@ pub(super) mod tag {
     pub(in super::super) const MINUS: u8 = 0x44;
     pub(in super::super) const IF_NOT_EXISTS: u8 = 0x45;
     pub(in super::super) const LIST_APPEND: u8 = 0x46;
+    pub(in super::super) const VALUE_AGAIN: u8 = 0x47;
 
     pub(in super::super) const SET: u8 = 0x60;
     pub(in super::super) const REMOVE: u8 = 0x61;

@@ -1,8 +1,10 @@
 //! Checked expressions as trees: what the texts and the older parameters both become, and what programs are made of.
 //!
-//! Values are encoded value bytes (tag and payload), as in items.
+//! Values are encoded value bytes (tag and payload), as in items. A value that an expression names many times is there
+//! once, however large.
 
 use super::syntax::{Comparator, Sign};
+use std::rc::Rc;
 
 /// A place in an item: an attribute's name, then names and list indexes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +55,7 @@ pub enum Operand {
     /// The value at a path of the item, if there is one.
     Path(Path),
     /// A value given by the request.
-    Value(Vec<u8>),
+    Value(Rc<[u8]>),
     /// `size(...)`: never of another size.
     Size(Box<Operand>),
 }
@@ -91,7 +93,7 @@ pub enum SetValue {
     /// The old value at a path.
     Path(Path),
     /// A value given by the request.
-    Value(Vec<u8>),
+    Value(Rc<[u8]>),
     /// `left + right` or `left - right`.
     Arithmetic(Sign, Box<[SetValue; 2]>),
     /// `if_not_exists(path, value)`
@@ -108,9 +110,9 @@ pub enum Action {
     /// `REMOVE path`
     Remove(Path),
     /// `ADD path value`: a number or a set.
-    Add(Path, Vec<u8>),
+    Add(Path, Rc<[u8]>),
     /// `DELETE path value`: a set.
-    Delete(Path, Vec<u8>),
+    Delete(Path, Rc<[u8]>),
 }
 
 /// An update: its paths neither overlap nor conflict.

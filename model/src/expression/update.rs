@@ -149,8 +149,8 @@ fn read_effects<'p>(mut body: Cursor<'p>, old: Option<ItemRef<'_>>) -> Result<Ve
                 continue;
             }
             tag::REMOVE => None,
-            tag::ADD => Some(operands.add(path, body.value())?),
-            tag::DELETE => match operands.delete(path, body.value())? {
+            tag::ADD => Some(operands.add(path, action_value(&mut body))?),
+            tag::DELETE => match operands.delete(path, action_value(&mut body))? {
                 Deletion::NothingThere => continue,
                 Deletion::Left(left) => left,
             },
@@ -159,6 +159,11 @@ fn read_effects<'p>(mut body: Cursor<'p>, old: Option<ItemRef<'_>>) -> Result<Ve
         effects.push(Effect { path, segments: path.segments().collect(), new });
     }
     Ok(effects)
+}
+
+fn action_value<'p>(body: &mut Cursor<'p>) -> &'p [u8] {
+    let tag = body.u8();
+    body.value(tag)
 }
 
 /// Bytes that all new values together may have while they are made.

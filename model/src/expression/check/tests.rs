@@ -39,6 +39,21 @@ fn projections() {
     check("size(a)", "Invalid ProjectionExpression: Syntax error; token: \"(\", near: \"size(a\"");
 }
 
+/// An alias of three bytes can stand for 65,535, many times in one text.
+#[test]
+fn names_do_not_blow_up() {
+    let name = "x".repeat(65_535);
+    let parse = |count: usize| {
+        let mut placeholders = Placeholders::new();
+        placeholders.set_names([("#x", name.as_str())]).unwrap();
+        let paths: Vec<String> = (0..count).map(|index| format!("a{index}.#x")).collect();
+        parse_projection(&paths.join(","), &mut placeholders)
+    };
+    assert!(parse(32).is_ok());
+    let refused = "Invalid ProjectionExpression: Expression size has exceeded the maximum allowed size";
+    assert_eq!(parse(400).unwrap_err().message, format!("{refused}; expression size: {}", 33 * 65_535));
+}
+
 #[test]
 fn overlapping_paths() {
     check_clash("a, a", "overlap", "[a]", "[a]");

@@ -14,7 +14,7 @@ fn each_must_be_used() {
     let refused = placeholders.check_all_used().unwrap_err().message;
     assert_eq!(refused, "Value provided in ExpressionAttributeValues unused in expressions: keys: {:v, :w}");
 
-    assert_eq!(placeholders.value(":v"), Some(&b"value"[..]));
+    assert_eq!(placeholders.value(":v").as_deref(), Some(&b"value"[..]));
     assert!(placeholders.value(":w").is_some());
     assert_eq!(placeholders.value(":x"), None);
     placeholders.check_all_used().unwrap();
@@ -53,4 +53,13 @@ fn names_have_a_size() {
     let large = "1 validation error detected: Attribute name is too large, must be less than 65536 bytes";
     assert_eq!(refused(&"a".repeat(65_536)), large);
     assert_eq!(refused(""), "ExpressionAttributeNames contains invalid value: Empty attribute name; key: #a");
+}
+
+#[test]
+fn values_have_a_total_size() {
+    let half = vec![7; EXPRESSION_VALUES_BYTES_MAX / 2];
+    Placeholders::new().set_values([(":a", &half[..]), (":b", &half[..])]).unwrap();
+    let refused = Placeholders::new().set_values([(":a", &half[..]), (":b", &half[..]), (":c", &half[..1])]);
+    let expected = "ExpressionAttributeValues has exceeded the maximum allowed size; size: 2097153";
+    assert_eq!(refused.unwrap_err().message, expected);
 }

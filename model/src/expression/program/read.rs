@@ -53,6 +53,8 @@ impl<'p> ProjectionProgram<'p> {
 struct Check<'p> {
     bytes: &'p [u8],
     offset: usize,
+    /// Where the values stand that were seen, ascending.
+    values: Vec<usize>,
 }
 
 impl<'p> Check<'p> {
@@ -62,7 +64,7 @@ impl<'p> Check<'p> {
         kind: u8,
         body: impl FnOnce(&mut Self) -> Result<(), Corrupt>,
     ) -> Result<Cursor<'p>, Corrupt> {
-        let mut check = Check { bytes, offset: 0 };
+        let mut check = Check { bytes, offset: 0, values: Vec::new() };
         if check.u8()? != kind {
             return Err(check.before("a program of another kind"));
         }
@@ -74,7 +76,7 @@ impl<'p> Check<'p> {
         if check.offset != bytes.len() {
             return Err(check.here("bytes after the program"));
         }
-        Ok(Cursor(&bytes[start..]))
+        Ok(Cursor { program: bytes, rest: &bytes[start..] })
     }
 
     fn condition(&mut self, depth: usize) -> Result<(), Corrupt> {
@@ -105,7 +107,7 @@ impl<'p> Check<'p> {
         let depth = depth.checked_sub(1).ok_or_else(|| self.here("operands nested too deep"))?;
         match self.u8()? {
             tag::PATH => self.path(),
-            tag::VALUE => self.value(),
+            tag @ (tag::VALUE | tag::VALUE_AGAIN) => self.value(tag),
             tag::SIZE => self.operand(depth),
             _ => Err(self.before("an unknown operand")),
         }
@@ -120,7 +122,10 @@ impl<'p> Check<'p> {
         match tag {
             tag::SET => self.set_value(DEPTH_MAX),
             tag::REMOVE => Ok(()),
-            _ => self.value(),
+            _ => {
+                let tag = self.u8()?;
+                self.value(tag)
+            }
         }
     }
 
@@ -128,7 +133,7 @@ impl<'p> Check<'p> {
         let depth = depth.checked_sub(1).ok_or_else(|| self.here("values nested too deep"))?;
         match self.u8()? {
             tag::PATH => self.path(),
-            tag::VALUE => self.value(),
+            tag @ (tag::VALUE | tag::VALUE_AGAIN) => self.value(tag),
             tag::PLUS | tag::MINUS | tag::LIST_APPEND => (0..2).try_for_each(|_| self.set_value(depth)),
             tag::IF_NOT_EXISTS => {
                 self.path()?;
@@ -160,7 +165,20 @@ impl<'p> Check<'p> {
         }
     }
 
-    fn value(&mut self) -> Result<(), Corrupt> {
+    fn value(&mut self, tag: u8) -> Result<(), Corrupt> {
+        match tag {
+            tag::VALUE => self.new_value(),
+            tag::VALUE_AGAIN => {
+                let place = self.u32()? as usize;
+                let known = self.values.binary_search(&place).is_ok();
+                if known { Ok(()) } else { Err(self.before("the place of no value")) }
+            }
+            _ => Err(self.before("an unknown value")),
+        }
+    }
+
+    fn new_value(&mut self) -> Result<(), Corrupt> {
+        self.values.push(self.offset);
         let length = self.u32()? as usize;
         let start = self.offset;
         let bytes = self.take(length)?;
@@ -212,7 +230,11 @@ impl<'p> Check<'p> {
 
 /// Reads checked bytes from front to back.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Cursor<'p>(&'p [u8]);
+pub(in super::super) struct Cursor<'p> {
+    /// The whole program, for values that stand elsewhere.
+    program: &'p [u8],
+    rest: &'p [u8],
+}
 
 impl<'p> Cursor<'p> {
     pub(in super::super) fn u8(&mut self) -> u8 {
@@ -226,28 +248,31 @@ impl<'p> Cursor<'p> {
     /// What stands behind its length.
     pub(in super::super) fn sized(&mut self) -> Cursor<'p> {
         let length = self.u32() as usize;
-        Cursor(self.take(length))
+        Cursor { rest: self.take(length), ..*self }
     }
 
-    /// An encoded value.
-    pub(in super::super) fn value(&mut self) -> &'p [u8] {
-        self.sized().0
+    /// An encoded value, by its tag: here, or where it stood first.
+    pub(in super::super) fn value(&mut self, tag: u8) -> &'p [u8] {
+        if tag == tag::VALUE {
+            return self.sized().rest;
+        }
+        let place = self.u32() as usize;
+        Cursor { rest: &self.program[place..], ..*self }.sized().rest
     }
 
     pub(in super::super) fn path(&mut self) -> PathRef<'p> {
         let count = self.u8();
-        let start = self.0;
+        let segments = *self;
         for _ in 0..count {
             self.skip_segment();
         }
-        let length = start.len() - self.0.len();
-        PathRef { count, segments: Cursor(&start[..length]) }
+        PathRef { count, segments }
     }
 
     pub(in super::super) fn set_value(&mut self) -> SetValueRef<'p> {
         match self.u8() {
             tag::PATH => SetValueRef::Path(self.path()),
-            tag::VALUE => SetValueRef::Value(self.value()),
+            tag @ (tag::VALUE | tag::VALUE_AGAIN) => SetValueRef::Value(self.value(tag)),
             tag::PLUS => SetValueRef::Plus,
             tag::MINUS => SetValueRef::Minus,
             tag::IF_NOT_EXISTS => SetValueRef::IfNotExists(self.path(), self.sized()),
@@ -280,8 +305,8 @@ impl<'p> Cursor<'p> {
     }
 
     fn take(&mut self, count: usize) -> &'p [u8] {
-        let (taken, rest) = self.0.split_at(count);
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_at(count);
+        self.rest = rest;
         taken
     }
 }

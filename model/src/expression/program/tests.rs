@@ -10,17 +10,46 @@ use crate::{
     number::Number,
     testing::Chance,
 };
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, rc::Rc};
 
 type Attributes = BTreeMap<String, Value>;
 
 // A small world: few names, few values, so that things meet.
 
-fn draw_name(chance: &mut Chance) -> String {
+/// Chance, and values that are used again and again.
+struct Draw {
+    chance: Chance,
+    shared: Vec<Rc<[u8]>>,
+}
+
+impl Draw {
+    fn new(seed: u64) -> Draw {
+        let mut draw = Draw { chance: Chance::new(seed), shared: Vec::new() };
+        draw.shared = (0..8).map(|_| draw_value(&mut draw, 1).encode().into()).collect();
+        draw
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.chance.below(bound)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.chance.next()
+    }
+
+    fn value(&mut self, depth: usize) -> Rc<[u8]> {
+        match self.below(2) {
+            0 => Rc::clone(&self.shared[self.chance.below(8) as usize]),
+            _ => draw_value(self, depth).encode().into(),
+        }
+    }
+}
+
+fn draw_name(chance: &mut Draw) -> String {
     ["a", "b", "c", "d"][chance.below(4) as usize].to_string()
 }
 
-fn draw_path(chance: &mut Chance) -> Path {
+fn draw_path(chance: &mut Draw) -> Path {
     let mut segments = vec![Segment::Name(draw_name(chance))];
     while chance.below(3) == 0 {
         segments.push(match chance.below(2) {
@@ -31,9 +60,9 @@ fn draw_path(chance: &mut Chance) -> Path {
     Path(segments)
 }
 
-fn draw_value(chance: &mut Chance, depth: usize) -> Value {
-    let text = |chance: &mut Chance| ["", "x", "xy", "y"][chance.below(4) as usize].to_string();
-    let number = |chance: &mut Chance| Number::from(chance.below(4) as i64 - 1);
+fn draw_value(chance: &mut Draw, depth: usize) -> Value {
+    let text = |chance: &mut Draw| ["", "x", "xy", "y"][chance.below(4) as usize].to_string();
+    let number = |chance: &mut Draw| Number::from(chance.below(4) as i64 - 1);
     match chance.below(if depth == 0 { 8 } else { 12 }) {
         0 => Value::S(text(chance)),
         1 | 2 => Value::N(number(chance)),
@@ -47,19 +76,19 @@ fn draw_value(chance: &mut Chance, depth: usize) -> Value {
     }
 }
 
-fn draw_attributes(chance: &mut Chance, depth: usize) -> Attributes {
+fn draw_attributes(chance: &mut Draw, depth: usize) -> Attributes {
     (0..chance.below(4)).map(|_| (draw_name(chance), draw_value(chance, depth))).collect()
 }
 
-fn draw_operand(chance: &mut Chance) -> Operand {
+fn draw_operand(chance: &mut Draw) -> Operand {
     match chance.below(5) {
         0 | 1 => Operand::Path(draw_path(chance)),
         2 => Operand::Size(Box::new(Operand::Path(draw_path(chance)))),
-        _ => Operand::Value(draw_value(chance, 1).encode()),
+        _ => Operand::Value(chance.value(1)),
     }
 }
 
-fn draw_condition(chance: &mut Chance, depth: usize) -> Condition {
+fn draw_condition(chance: &mut Draw, depth: usize) -> Condition {
     const COMPARATORS: [Comparator; 6] = [
         Comparator::Equal,
         Comparator::NotEqual,
@@ -68,8 +97,7 @@ fn draw_condition(chance: &mut Chance, depth: usize) -> Condition {
         Comparator::Greater,
         Comparator::GreaterOrEqual,
     ];
-    let many =
-        |chance: &mut Chance| (0..chance.below(4)).map(|_| draw_condition(chance, depth - 1)).collect();
+    let many = |chance: &mut Draw| (0..chance.below(4)).map(|_| draw_condition(chance, depth - 1)).collect();
     match chance.below(if depth == 0 { 9 } else { 14 }) {
         0 | 1 => {
             let comparator = COMPARATORS[chance.below(6) as usize];
@@ -90,11 +118,11 @@ fn draw_condition(chance: &mut Chance, depth: usize) -> Condition {
     }
 }
 
-fn draw_set_value(chance: &mut Chance, depth: usize) -> SetValue {
-    let two = |chance: &mut Chance| Box::new([0; 2].map(|_| draw_set_value(chance, depth - 1)));
+fn draw_set_value(chance: &mut Draw, depth: usize) -> SetValue {
+    let two = |chance: &mut Draw| Box::new([0; 2].map(|_| draw_set_value(chance, depth - 1)));
     match chance.below(if depth == 0 { 4 } else { 8 }) {
         0 | 1 => SetValue::Path(draw_path(chance)),
-        2 | 3 => SetValue::Value(draw_value(chance, 1).encode()),
+        2 | 3 => SetValue::Value(chance.value(1)),
         4 => SetValue::Arithmetic(Sign::Plus, two(chance)),
         5 => SetValue::Arithmetic(Sign::Minus, two(chance)),
         6 => SetValue::IfNotExists(draw_path(chance), Box::new(draw_set_value(chance, depth - 1))),
@@ -103,15 +131,15 @@ fn draw_set_value(chance: &mut Chance, depth: usize) -> SetValue {
 }
 
 /// Actions on paths that are not in each other's way.
-fn draw_update(chance: &mut Chance) -> Update {
+fn draw_update(chance: &mut Draw) -> Update {
     let mut actions: Vec<Action> = Vec::new();
     for _ in 0..1 + chance.below(5) {
         let path = draw_path(chance);
         let action = match chance.below(6) {
             0..=2 => Action::Set(path, draw_set_value(chance, 2)),
             3 => Action::Remove(path),
-            4 => Action::Add(path, draw_value(chance, 0).encode()),
-            _ => Action::Delete(path, draw_value(chance, 0).encode()),
+            4 => Action::Add(path, chance.value(0)),
+            _ => Action::Delete(path, chance.value(0)),
         };
         if actions.iter().all(|other| apart(other.path(), action.path())) {
             actions.push(action);
@@ -330,7 +358,7 @@ fn naive_update(old: &Attributes, update: &Update) -> Option<Attributes> {
 
 #[test]
 fn conditions_are_as_naive() {
-    let mut chance = Chance::new(1);
+    let mut chance = Draw::new(1);
     let mut counts = [0; 2];
     for round in 0..20_000 {
         let attributes = draw_attributes(&mut chance, 3);
@@ -349,7 +377,7 @@ fn conditions_are_as_naive() {
 
 #[test]
 fn updates_are_as_naive() {
-    let mut chance = Chance::new(2);
+    let mut chance = Draw::new(2);
     let mut counts = [0; 2];
     for round in 0..20_000 {
         let attributes = draw_attributes(&mut chance, 3);
@@ -387,7 +415,7 @@ fn evaluate(bytes: &[u8], item: ItemRef<'_>) -> usize {
     usize::from(condition.is_ok()) + usize::from(projection.is_ok()) + usize::from(update.is_ok())
 }
 
-fn draw_program(chance: &mut Chance) -> Vec<u8> {
+fn draw_program(chance: &mut Draw) -> Vec<u8> {
     match chance.below(3) {
         0 => draw_condition(chance, 3).encode(),
         1 => draw_update(chance).encode(),
@@ -395,7 +423,7 @@ fn draw_program(chance: &mut Chance) -> Vec<u8> {
     }
 }
 
-fn damage(chance: &mut Chance, bytes: &mut Vec<u8>) {
+fn damage(chance: &mut Draw, bytes: &mut Vec<u8>) {
     let place = chance.below(bytes.len() as u64) as usize;
     match chance.below(5) {
         0 => bytes[place] ^= 1 << chance.below(8),
@@ -411,7 +439,7 @@ fn damage(chance: &mut Chance, bytes: &mut Vec<u8>) {
 
 #[test]
 fn damaged_programs_are_refused_or_evaluated() {
-    let mut chance = Chance::new(3);
+    let mut chance = Draw::new(3);
     let mut passed = 0;
     for _ in 0..30_000 {
         let bytes = Value::encode_item(&draw_attributes(&mut chance, 3));
@@ -426,7 +454,7 @@ fn damaged_programs_are_refused_or_evaluated() {
 
 #[test]
 fn random_bytes_are_refused_or_evaluated() {
-    let mut chance = Chance::new(4);
+    let mut chance = Draw::new(4);
     let bytes = Value::encode_item(&draw_attributes(&mut chance, 3));
     for round in 0..50_000 {
         let length = chance.below(40);
@@ -459,7 +487,7 @@ fn paths_in_each_others_way_do_no_harm() {
     {
         let paths = vec![path(one), path(two)];
         assert_eq!(evaluate(&Projection { paths }.encode(), item), 1);
-        let value = Value::N(Number::from(1i64)).encode();
+        let value: Rc<[u8]> = Value::N(Number::from(1i64)).encode().into();
         for second in [
             Action::Set(path(two), SetValue::Value(value.clone())),
             Action::Remove(path(two)),
@@ -496,7 +524,7 @@ fn programs_are_as_described() {
     let a = Path::attribute("a");
     let b = Path(vec![name("b"), Segment::Index(258)]);
     let (path_a, path_b) = (b"\x01\x70\x01\0a".as_slice(), b"\x02\x70\x01\0b\x71\x02\x01\0\0".as_slice());
-    let null = Value::Null.encode();
+    let null: Rc<[u8]> = Value::Null.encode().into();
     let value = [&[0x41, null.len() as u8, 0, 0, 0], &null[..]].concat();
 
     let compare =
@@ -505,7 +533,7 @@ fn programs_are_as_described() {
         Condition::In(Operand::Size(Box::new(Operand::Path(b.clone()))), vec![Operand::Value(null.clone())]);
     let both = Condition::And(vec![Condition::Not(Box::new(compare)), choice]);
     let compare = [&[0x03, 0x13, 0x40], path_a, &value].concat();
-    let choice = [&[1, 0, 0, 0, 0x42, 0x40], path_b, &value].concat();
+    let choice = [&[1, 0, 0, 0, 0x42, 0x40], path_b, &[0x47, 20, 0, 0, 0]].concat();
     let choice = [&[0x17, choice.len() as u8, 0, 0, 0], &choice[..]].concat();
     let inner = [&[2, 0, 0, 0], &compare[..], &choice].concat();
     let expected = [&[1, 1, 0x01, inner.len() as u8, 0, 0, 0], &inner[..]].concat();
@@ -550,6 +578,21 @@ fn what_the_check_finds() {
     check_refused(&[3, 1, 1, 0, 0, 0, 1, 0x72], "an unknown segment", 7);
     check_refused(&[2, 1, 0, 1, 0, 0, 0, 0x64], "an unknown action", 7);
     check_refused(&[2, 1, 2, 0, 0, 0, 0], "an unknown wording", 2);
+    check_refused(&[1, 1, 0x10, 0x41, 1, 0, 0, 0, 6, 0x47, 5, 0, 0, 0], "the place of no value", 13);
+    assert!(ConditionProgram::check(&[1, 1, 0x10, 0x41, 1, 0, 0, 0, 6, 0x47, 4, 0, 0, 0]).is_ok());
+}
+
+/// A text of 4096 bytes must not become a program of a gigabyte.
+#[test]
+fn a_value_is_written_once() {
+    let large: Rc<[u8]> = Value::B(vec![7; 100_000]).encode().into();
+    let choices = vec![Operand::Value(Rc::clone(&large)); 1000];
+    let program = Condition::In(Operand::Path(Path::attribute("a")), choices).encode();
+    assert!(program.len() < 110_000, "{} bytes", program.len());
+    let actions =
+        (0..500).map(|index| Action::Add(Path::attribute(&index.to_string()), Rc::clone(&large))).collect();
+    let program = Update { actions, ..Update::default() }.encode();
+    assert!(program.len() < 110_000, "{} bytes", program.len());
 }
 
 #[test]
