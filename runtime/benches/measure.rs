@@ -1,5 +1,5 @@
-//! What the real runtime does on this machine: `cargo run --release -p runtime --example measure -- DIRECTORY [SCALE [PARTS]]`,
-//! where PARTS are some of `sim,idle,disk,mesh,echo`.
+//! What the runtime does on this machine: `cargo bench -p runtime -- [DIRECTORY [SCALE [PARTS]]]`, where PARTS are some
+//! of `sim,idle,disk,mesh,echo`. `cargo test` runs it with a tiny input, so that it does not rot.
 //!
 //! The sketch, for a virtual machine with a virtio disk and two cpus: a durable 4 KiB write costs one trip to the
 //! device (60 us) plus the ring (10 us); four in flight overlap nearly fully; a packet to a core that is awake costs
@@ -16,9 +16,15 @@ use runtime::sync::join_all;
 use runtime::{BLOCK_BYTES, Buffer, Class, CoreId, File, Listener, Mono, OpenOptions, Runtime, Stream, Task};
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let directory = PathBuf::from(arguments.next().unwrap_or_else(|| "target".to_owned()));
-    let scale: u32 = arguments.next().map_or(1, |scale| scale.parse().expect("SCALE is a number"));
+    // `cargo bench` says --bench; `cargo test` does not.
+    let full = std::env::args().any(|argument| argument == "--bench");
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let beside = std::env::current_exe().expect("this program is a file").with_file_name("measure-data");
+    let directory = arguments.next().map_or(beside, PathBuf::from);
+    #[expect(clippy::disallowed_methods, reason = "before the runtime starts")]
+    std::fs::create_dir_all(&directory).expect("data goes beside this program, or where you said");
+    let scale: u32 = arguments.next().map_or(100, |scale| scale.parse().expect("SCALE is in percent"));
+    let scale = if full { scale } else { 1 };
     println!("{:#?}", probe(&directory));
     let cpus: Vec<usize> =
         core_affinity::get_core_ids().expect("cpus").iter().map(|id| id.id).take(2).collect();
@@ -44,20 +50,20 @@ fn main() {
             }
             let wanted = |part: &str| parts.split(',').any(|wanted| wanted == part);
             if wanted("sim") {
-                worlds(&runtime, 1000 * scale);
+                worlds(&runtime, 10 * scale);
             }
             if wanted("idle") {
-                idle(&runtime).await;
+                idle(&runtime, Duration::from_millis(20 * u64::from(scale))).await;
             }
             if wanted("disk") {
-                disk(&runtime, &directory, 1000 * scale).await;
+                disk(&runtime, &directory, 10 * scale).await;
             }
             if wanted("mesh") {
-                mesh(&runtime, 5000 * scale).await;
+                mesh(&runtime, 50 * scale).await;
             }
             if wanted("echo") {
                 for connections in [1, 16, 64] {
-                    echo(&runtime, address, connections, 20_000 * scale).await;
+                    echo(&runtime, address, connections, 200 * scale).await;
                 }
             }
             stopper.stop();
@@ -100,13 +106,17 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(threads.map(|thread| per_thread(thread.path())).sum())
 }
 
-async fn idle(runtime: &RealRuntime) {
+async fn idle(runtime: &RealRuntime, duration: Duration) {
     let before = cpu_time();
-    runtime.sleep(Duration::from_secs(2)).await;
+    runtime.sleep(duration).await;
     let used = cpu_time().saturating_sub(before);
     let text = kernel_says("/proc/self/statm".as_ref());
     let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("Linux");
-    println!("idle for 2 s: {:.2} ms of cpu, {} KiB resident", used.as_secs_f64() * 1000.0, pages * 4);
+    println!(
+        "idle for {duration:?}: {:.2} ms of cpu, {} KiB resident",
+        used.as_secs_f64() * 1000.0,
+        pages * 4
+    );
 }
 
 fn block(file: &RealFile, byte: u8) -> Rc<<RealFile as File>::Buffer> {
