@@ -37,6 +37,8 @@ mod update;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use actions::parse_update;
 pub use check::parse_projection;
