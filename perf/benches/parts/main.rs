@@ -7,12 +7,14 @@
 //! Each benchmark opens with its sketch: what it should cost, counted in copies, hashes and cache misses on a core of
 //! about 3 GHz. A figure that is far from its sketch is either a bug or a wrong sketch; both are worth an hour.
 
+mod core;
 mod item;
 mod json;
+mod log;
 mod message;
 mod samples;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(parts, item::bench, json::bench, message::bench);
+criterion_group!(parts, item::bench, json::bench, message::bench, log::bench);
 criterion_main!(parts);
