@@ -1,12 +1,19 @@
 //! The library behind `torc bench`: drives a DynamoDB endpoint over HTTP, measures it, checks it, and reports.
 //!
-//!     Options --> Plan --> create table --> preload --> warm-up | measurement --> read back --> remove table --> Report
+//! ```text
+//! Options --> Plan --> create table --> preload --> warm-up | measurement --> read back --> remove table --> Report
+//! ```
 //!
 //! The caller parses [`Options`], calls [`run`], prints the [`Report`] and ends with its [`Report::check`]:
 //!
+//! ```no_run
+//! fn bench(options: perf::bench::Options) -> anyhow::Result<()> {
+//!     let markdown = options.markdown;
 //!     let report = perf::bench::run(options)?;
-//!     println!("{report}");
-//!     report.check()?;
+//!     if markdown { println!("{}", report.to_markdown()) } else { println!("{report}") }
+//!     report.check()
+//! }
+//! ```
 //!
 //! Promises: a run ends by itself; a failed run removes its table too; what is late because the server stalled is
 //! counted as late; nothing that was read is trusted with `--verify`.

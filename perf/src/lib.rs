@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order:
 //!
-//! - [`bench`]: the library behind `torc bench`: a load generator over HTTP, its checks and its reports.
+//! - [`mod@bench`]: the library behind `torc bench`: a load generator over HTTP, its checks and its reports.
 //!
 //! `benches/` beside this crate holds the micro-benchmarks of the parts (criterion); they see every crate.
 //!

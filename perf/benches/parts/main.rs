@@ -1,8 +1,10 @@
 //! What the parts of a request cost, each alone.
 //!
-//!     cargo bench -p perf                     all of them
-//!     cargo bench -p perf -- item/            one group
-//!     cargo test -p perf --bench parts        each once, as a test: they never rot
+//! ```text
+//! cargo bench -p perf                     all of them
+//! cargo bench -p perf -- item/            one group
+//! cargo test -p perf --bench parts        each once, as a test: they never rot
+//! ```
 //!
 //! Each benchmark opens with its sketch: what it should cost, counted in copies, hashes and cache misses on a core of
 //! about 3 GHz. A figure that is far from its sketch is either a bug or a wrong sketch; both are worth an hour.

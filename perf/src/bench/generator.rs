@@ -1,9 +1,11 @@
 //! The lanes of one core: each is one connection with one request in flight.
 //!
-//!     schedule --> lane 1  --request-->  server          every lane, again and again:
-//!              --> lane 2  <--answer---                  1. take the next slot, wait until it is due
-//!              --> ...                                   2. ask the workload what to do, send it
-//!                  lane n        recorder <-- times      3. read the answer, judge it, record it
+//! ```text
+//! schedule --> lane 1  --request-->  server          every lane, again and again:
+//!          --> lane 2  <--answer---                  1. take the next slot, wait until it is due
+//!          --> ...                                   2. ask the workload what to do, send it
+//!              lane n        recorder <-- times      3. read the answer, judge it, record it
+//! ```
 //!
 //! A watchdog looks over all lanes a few times a second: who waits longer than the plan's timeout loses its
 //! connection, and the request counts as `Timeout`. (A timer for each request would cost more than the request.)
@@ -202,7 +204,7 @@ impl<R: Runtime> Phase<R> {
             if due > now {
                 self.rt.sleep(due.since(now)).await;
             }
-            let operation = self.workload.borrow_mut().next()?;
+            let operation = self.workload.borrow_mut().start()?;
             return Some((due, operation));
         }
     }

@@ -15,7 +15,7 @@ impl Chance {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.state)
     }
@@ -23,12 +23,12 @@ impl Chance {
     /// A number from 0 to `count` less 1. The bias of the multiplication is below 2^-32 for the counts used here.
     pub fn below(&mut self, count: u64) -> u64 {
         assert!(count > 0, "nothing to choose from");
-        ((u128::from(self.next()) * u128::from(count)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(count)) >> 64) as u64
     }
 
     /// A number in [0, 1), 53 bits of it.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.draw() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 

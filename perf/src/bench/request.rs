@@ -3,11 +3,15 @@
 //! The client shares its computer with the server that it measures, so a request should cost it next to nothing:
 //! no JSON tree, no formatting, no allocation. A request is assembled in a buffer that its lane keeps:
 //!
-//!     head of the operation | content-length, patched at the end | body: constant pieces, key, version, filler
+//! ```text
+//! head of the operation | content-length, patched at the end | body: constant pieces, key, version, filler
+//! ```
 //!
 //! What is written can be checked when it is read: an item is its key, a version, and a filler that follows from both.
 //!
-//!     {"pk":{"S":"k0000000000000042"},"v":{"N":"7"},"d":{"S":"<letters cut from a seeded pool>"}}
+//! ```text
+//! {"pk":{"S":"k0000000000000042"},"v":{"N":"7"},"d":{"S":"<letters cut from a seeded pool>"}}
+//! ```
 
 use super::keys::{Chance, mix};
 use super::options::{ITEM_BYTES_MAX, ITEM_BYTES_MIN, Plan};
@@ -187,7 +191,7 @@ impl Contents {
     pub fn new(item_bytes: usize, seed: u64) -> Contents {
         assert!((ITEM_BYTES_MIN..=ITEM_BYTES_MAX).contains(&item_bytes));
         let mut chance = Chance::new(seed, u64::from_be_bytes(*b"contents"));
-        let letters = std::iter::repeat_with(|| chance.next().to_le_bytes()).flatten();
+        let letters = std::iter::repeat_with(|| chance.draw().to_le_bytes()).flatten();
         let pool = letters
             .take(item_bytes + POOL_SPREAD_BYTES)
             .map(|byte| LETTERS[usize::from(byte % 64)])

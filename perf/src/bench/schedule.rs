@@ -1,8 +1,10 @@
 //! When requests are due.
 //!
-//!     closed     a lane's next request is due when its last answer came
-//!     constant   |    |    |    |    |    |    |    |      slot i at begin + i / rate
-//!     poisson    | |      |   ||        |  |      |        gaps of chance, -ln(1 - u) / rate
+//! ```text
+//! closed     a lane's next request is due when its last answer came
+//! constant   |    |    |    |    |    |    |    |      slot i at begin + i / rate
+//! poisson    | |      |   ||        |  |      |        gaps of chance, -ln(1 - u) / rate
+//! ```
 //!
 //! In open loop the slots are laid down before the server has answered anything, and all lanes of a core share
 //! them: whoever is free takes the next one and waits for it, or sends at once when it is past. Latency counts from

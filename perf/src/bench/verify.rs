@@ -2,7 +2,9 @@
 //!
 //! A key is written by one core and by one request at a time, each with the next version, so for any read
 //!
-//!     acknowledged when the read began  <=  version read  <=  issued when the read was over
+//! ```text
+//! acknowledged when the read began  <=  version read  <=  issued when the read was over
+//! ```
 //!
 //! and anything else is wrong: below is a lost or stale write, above is a write that was never made. A refused write
 //! takes its version back. A write with an unknown outcome (no answer, or a 5xx) may still land later, at any time, so

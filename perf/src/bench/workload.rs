@@ -181,7 +181,7 @@ impl Workload {
     }
 
     /// The next operation; `None` when there are no more, or when the phase has failed.
-    pub fn next(&mut self) -> Option<Operation> {
+    pub fn start(&mut self) -> Option<Operation> {
         if self.failure.is_some() || self.budget == 0 {
             return None;
         }
