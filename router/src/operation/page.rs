@@ -278,14 +278,10 @@ fn go_on_after(
         ));
     }
     let key = encode_key(keyspace::ITEMS, table.id, &table.schema, values.partition, values.sort);
-    if key < range.from || key >= range.to {
+    if !range.contains(&key) {
         return Err(ApiError::validation("The provided starting key does not match the range key predicate"));
     }
-    if forward {
-        range.from = successor(&key);
-    } else {
-        range.to = key;
-    }
+    *range = range.clone().after(&key, forward);
     Ok(())
 }
 

@@ -1,0 +1,8 @@
+//! The router's public surface: real requests over simulated sockets, answered by a shard that keeps its items in a map.
+
+mod calls;
+mod connections;
+mod fuzz;
+mod script;
+mod shard;
+mod world;
