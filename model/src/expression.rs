@@ -1,8 +1,10 @@
 //! DynamoDB's expression languages: conditions, filters, key conditions, projections, updates, and the older parameters.
 //!
-//!     text --syntax--> nodes --check--> Condition | Update | Projection | KeyCondition --encode--> program
-//!                       Placeholders ---^                                                            |
-//!     router ------------------------------------------------------------------------ message ------+--> shard: eval, apply, project
+//! ```text
+//! text --syntax--> nodes --check--> Condition | Update | Projection | KeyCondition --encode--> program
+//!                   Placeholders ---^                                                            |
+//! router ------------------------------------------------------------------------ message ------+--> shard: eval, apply, project
+//! ```
 //!
 //! 1. `lexer` and `syntax` turn a text into nodes, or into DynamoDB's syntax error.
 //! 2. `check` puts names and values in place of placeholders and refuses, with DynamoDB's words, what has no meaning;

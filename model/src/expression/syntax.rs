@@ -1,12 +1,14 @@
 //! From text to a syntax tree: recursive descent with a counted depth.
 //!
-//!     logical   = negation { (AND | OR) negation }          AND binds tighter than OR
-//!     negation  = { NOT } predicate
-//!     predicate = operand [ comparator operand | BETWEEN operand AND operand | IN ( operand, ... ) ]
-//!     operand   = path | :value | function ( operand, ... ) | ( operand )
-//!     update    = { SET path = sum, ... | REMOVE path, ... | ADD path :value, ... | DELETE path :value, ... }
-//!     sum       = operand [ (+ | -) operand ] | ( sum )
-//!     path      = name { . name | [ index ] }
+//! ```text
+//! logical   = negation { (AND | OR) negation }          AND binds tighter than OR
+//! negation  = { NOT } predicate
+//! predicate = operand [ comparator operand | BETWEEN operand AND operand | IN ( operand, ... ) ]
+//! operand   = path | :value | function ( operand, ... ) | ( operand )
+//! update    = { SET path = sum, ... | REMOVE path, ... | ADD path :value, ... | DELETE path :value, ... }
+//! sum       = operand [ (+ | -) operand ] | ( sum )
+//! path      = name { . name | [ index ] }
+//! ```
 //!
 //! `( x )` may hold a condition or an operand, which one shows only after it, so `logical` parses both and the
 //! place that needs a condition asks for one. The parser knows no placeholders, no types and no reserved words; that

@@ -1,6 +1,8 @@
 //! For the tests of expressions: values written down in one line, and the other way round.
 //!
-//!     {a: 1, b: 'text', c: b'bytes', d: [true, null], e: <1, 2>, f: <'x'>, g: <b'x'>}
+//! ```text
+//! {a: 1, b: 'text', c: b'bytes', d: [true, null], e: <1, 2>, f: <'x'>, g: <b'x'>}
+//! ```
 //!
 //! A map is written with bare names, a set in angle brackets.
 
