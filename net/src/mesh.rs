@@ -115,13 +115,15 @@ impl<R: Runtime> Mesh<R> {
     }
 
     /// Receives this core's mail and expires its calls, until [`Mesh::stop`] or the end of the process.
+    ///
+    /// One task runs it, for as long as there are calls: without it nothing arrives and no deadline passes. When it
+    /// ends or is dropped, every call ends with it.
     pub async fn run(&self) {
         let stop = self.inner.stop.notified();
+        let _running = Running { mesh: self };
         if !self.inner.stopped.get() {
             select(stop, select(self.receive(), self.inner.calls.sweep(&self.inner.rt))).await;
         }
-        self.inner.stopped.set(true);
-        self.inner.calls.close();
     }
 
     /// Ends [`Mesh::run`]; calls that are under way end with `Closed`, and so does every later one.
@@ -215,6 +217,17 @@ impl<R: Runtime> Mesh<R> {
     /// A reply to a call that was closed meanwhile finds nobody, which is fine.
     fn finish(&self, call: u64, outcome: Result<Vec<u8>, CallError>) {
         self.inner.calls.finish(call, outcome);
+    }
+}
+
+/// While it lives, the mesh runs; however that ends, no call is left waiting.
+struct Running<'a, R: Runtime> {
+    mesh: &'a Mesh<R>,
+}
+
+impl<R: Runtime> Drop for Running<'_, R> {
+    fn drop(&mut self) {
+        self.mesh.stop();
     }
 }
 

@@ -195,24 +195,24 @@ impl<R: Runtime> Session<R> {
         }
     }
 
-    /// Reads, writes, expires and pings until the session ends; returns why it did. One task runs it.
+    /// Reads, writes, expires and pings until the session ends; returns why it did.
+    ///
+    /// One task runs it, for as long as there are calls. When it ends or is dropped, every call ends with it.
     pub async fn run(&self) -> SessionError {
         let close = self.inner.close.notified();
-        let why = if self.inner.closed.get() {
+        let _running = Running { session: self };
+        if self.inner.closed.get() {
+            return SessionError::Closed;
+        }
+        let expire = async {
+            self.inner.calls.sweep(&self.inner.rt).await;
             SessionError::Closed
-        } else {
-            let expire = async {
-                self.inner.calls.sweep(&self.inner.rt).await;
-                SessionError::Closed
-            };
-            let closed = async {
-                close.await;
-                SessionError::Closed
-            };
-            first(closed, first(self.read(), first(self.write(), first(self.watch(), expire)))).await
         };
-        self.close();
-        why
+        let closed = async {
+            close.await;
+            SessionError::Closed
+        };
+        first(closed, first(self.read(), first(self.write(), first(self.watch(), expire)))).await
     }
 
     /// Ends the session: `run` returns, and every call under way ends with `Closed`.
@@ -358,6 +358,17 @@ impl<R: Runtime> Session<R> {
                 return SessionError::Silent;
             }
         }
+    }
+}
+
+/// While it lives, the session runs; however that ends, no call is left waiting.
+struct Running<'a, R: Runtime> {
+    session: &'a Session<R>,
+}
+
+impl<R: Runtime> Drop for Running<'_, R> {
+    fn drop(&mut self) {
+        self.session.close();
     }
 }
 

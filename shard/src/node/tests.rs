@@ -74,7 +74,10 @@ fn a_version_from_the_future_is_named() {
         let crc = crc32c::crc32c(&bytes[..CRC_OFFSET]);
         bytes[CRC_OFFSET..].copy_from_slice(&crc.to_le_bytes());
         disk.write_file(&path, &bytes);
-        assert!(matches!(open(&rt, Path::new(DATA), None, 1).await, Err(NodeError::Version { found: 2, .. })));
+        assert!(matches!(
+            open(&rt, Path::new(DATA), None, 1).await,
+            Err(NodeError::Version { found: 2, .. })
+        ));
     });
 }
 
