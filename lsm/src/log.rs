@@ -1,7 +1,9 @@
 //! The log: one append-only stream of checksummed records per shard, shared by all its vnodes.
 //!
-//!     append --> open batch --seal--> [header | records | padding] --O_DSYNC--> durable up to Position
-//!                                     4 in flight, in any order                 always a prefix
+//! ```text
+//! append --> open batch --seal--> [header | records | padding] --O_DSYNC--> durable up to Position
+//!                                 4 in flight, in any order                 always a prefix
+//! ```
 //!
 //! 1. [`Log::append`] copies a record into the open batch and names its end, a [`Position`].
 //! 2. A writer with a free slot lets the other ready tasks append (it yields once), seals the batch and sends it as

@@ -149,3 +149,6 @@ impl Survey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! The end of the log that is being written: the open batch, the segments around it, the writes on their way.
 //!
-//!     live: [head .. | .. | tail: header, batches, open batch > prewritten]   standby: [next, ..]   free: [..]
+//! ```text
+//! live: [head .. | .. | tail: header, batches, open batch > prewritten]   standby: [next, .., reserve]   free: [..]
+//! ```
 //!
 //! 1. A record is placed: into the open batch, into a new one behind it, or into the next standby segment. It is
 //!    accepted only when its place was written before (W8), so that a full disk can never strike an accepted record.

@@ -185,3 +185,39 @@ fn positions_go_on_where_they_were() {
         bench.world.crash(bench.node);
     }
 }
+
+/// A log of format version 1, made from FORMAT.md by a program of its own: every later version must open it.
+#[test]
+fn an_old_log_still_opens() {
+    let bench = Bench::new(12);
+    let mut file = vec![0; 64 << 10];
+    for (offset, hex) in [(0, OLD_SEGMENT), (4096, OLD_BATCH), (8192, OLD_SECOND_BATCH)] {
+        for (at, pair) in hex.as_bytes().chunks(2).enumerate() {
+            file[offset + at] = u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        }
+    }
+    bench.world.disk(bench.node).write_file("/log/0000000000000001-0000000000000000.log", &file);
+    let (log, records) = bench.open(&small()).unwrap();
+    let read: Vec<_> =
+        records.iter().map(|(_, r)| (r.kind, r.stream, r.term, r.index, &r.payload[..])).collect();
+    assert_eq!(read, [(1, 5, 1, 1, &b"first"[..]), (2, 6, 1, 1, b""), (1, 5, 2, 2, b"second")]);
+    assert_eq!(records.iter().map(|(position, _)| position.0).collect::<Vec<_>>(), [109, 152, 4206]);
+    assert_eq!(log.durable_position(), Position(8192));
+}
+
+const OLD_SEGMENT: &str = concat!(
+    "746f7263206c6f670100000072247753c100000000000000000000000000000002000300010000000100000000000000",
+    "0e0000000000000000000100000000000000000000000000000000000000000000000000000000000000000000000000",
+    "010000000000000000000000000000000000000000000000",
+);
+const OLD_BATCH: &str = concat!(
+    "746c623194ae0dfc98000000020000000100000000000000000000000000000001000000000000000e00000000000000",
+    "000000000000000000000000ad6b3e69a1a1384005000000010000000000000005000000000000000100000000000000",
+    "01000000000000006669727374000000aae3cfa900000000020000000000000006000000000000000100000000000000",
+    "0100000000000000",
+);
+const OLD_SECOND_BATCH: &str = concat!(
+    "746c6231ef9d72c670000000010000000200000000000000001000000000000001000000000000000e00000000000000",
+    "010000000000000094ae0dfc17be2e16094f917206000000010000000000000005000000000000000200000000000000",
+    "02000000000000007365636f6e640000",
+);
