@@ -221,3 +221,40 @@ fn a_future_format_is_refused() {
     let error = bench.open(&options).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::Version { found: 9, known: 1, .. }), "{error}");
 }
+
+/// Any number of damages may shorten a log, for what vouches can be damaged too. But it opens or says why, it does not
+/// panic, and what it gives back was written, in order.
+#[test]
+fn wild_damage_never_makes_records_up() {
+    let options = small();
+    let (mut opened, mut refused) = (0, 0);
+    for seed in 0..300 {
+        let bench = written(seed % 10, &options);
+        let disk = bench.world.disk(bench.node);
+        let files = disk.files();
+        let draw = |name: &str, of: u64, below: u64| bench.world.draw(name, seed * 100 + of) % below;
+        for damage in 0..1 + draw("damages", 0, 8) {
+            let any = |name| &files[draw(name, damage, files.len() as u64) as usize];
+            let ((from, from_size), (to, to_size)) = (any("from"), any("to"));
+            let size = 512 << draw("size", damage, 6);
+            let source = draw("source", damage, from_size / 512) * 512;
+            let target = draw("target", damage, to_size / 512) * 512;
+            let bytes = disk.read_file(from).unwrap();
+            let end = bytes.len().min((source + size) as usize).min((source + to_size - target) as usize);
+            disk.overwrite(to, target, &bytes[source as usize..end]);
+        }
+        match bench.open(&options) {
+            Ok((_, records)) => {
+                opened += 1;
+                assert!(records.is_sorted_by(|(_, a), (_, b)| a.index + 1 == b.index), "seed {seed}");
+                for (_, record) in records.iter().filter(|(_, record)| record.index > 40) {
+                    let size = (record.index * 977 % 6000) as usize;
+                    assert_eq!(record.payload, vec![record.index as u8; size], "seed {seed}");
+                }
+            }
+            Err(Error::Corrupt { .. }) => refused += 1,
+            Err(error) => panic!("seed {seed}: {error}"),
+        }
+    }
+    assert!(opened > 10 && refused > 10, "{opened} opened, {refused} refused");
+}
