@@ -10,6 +10,7 @@ use model::expression::{
     Condition, ExpressionKind, Placeholders, Projection, Update, legacy, parse_condition, parse_projection,
     parse_update,
 };
+use model::key::KeySchema;
 
 use crate::json::attribute::Encoded;
 use crate::request::shape::Shape;
@@ -111,29 +112,43 @@ pub(crate) fn take_condition(
         return parse_condition(ExpressionKind::Condition, &text, placeholders).map(Some);
     }
     let operator = take_operator(parameters);
-    let Some(entries) = parameters.map("Expected") else {
-        return if operator.is_some() { Err(lonely_operator()) } else { Ok(None) };
-    };
+    let entries = parameters.map("Expected").unwrap_or_default();
     let entries = entries.into_iter().map(|(attribute, value)| Expectation::from(attribute, value));
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
     let borrowed: Vec<_> = entries.iter().map(Expectation::borrowed).collect();
     legacy::expected(&borrowed, operator)
 }
 
-/// A read's filter, of either kind; `old` names the older one.
-pub(crate) fn take_filter(
-    parameters: &mut Parameters<'_>,
-    placeholders: &mut Placeholders<'_>,
-    old: &str,
-) -> Result<Option<Condition>, ApiError> {
-    if let Some(text) = parameters.text("FilterExpression") {
-        return parse_condition(ExpressionKind::Filter, &text, placeholders).map(Some);
+/// A read's filter, and the older parameter that it came from, if it did.
+#[derive(Debug, Default)]
+pub(crate) struct Filter<'a> {
+    pub(crate) condition: Option<Condition>,
+    old: Vec<OldCondition<'a>>,
+}
+
+impl<'a> Filter<'a> {
+    /// Takes the filter, of either kind; `old` names the older one.
+    pub(crate) fn take(
+        parameters: &mut Parameters<'a>,
+        placeholders: &mut Placeholders<'_>,
+        old: &str,
+    ) -> Result<Filter<'a>, ApiError> {
+        if let Some(text) = parameters.text("FilterExpression") {
+            let condition = parse_condition(ExpressionKind::Filter, &text, placeholders)?;
+            return Ok(Filter { condition: Some(condition), old: Vec::new() });
+        }
+        let operator = take_operator(parameters);
+        let old = take_conditions(parameters, old)?.unwrap_or_default();
+        Ok(Filter { condition: legacy::filter(&borrowed(&old), operator)?, old })
     }
-    let operator = take_operator(parameters);
-    let Some(entries) = take_conditions(parameters, old)? else {
-        return if operator.is_some() { Err(lonely_operator()) } else { Ok(None) };
-    };
-    legacy::filter(&borrowed(&entries), operator)
+
+    /// Refuses a key attribute in it, as Query does.
+    pub(crate) fn refuse_key_attributes(&self, schema: &KeySchema) -> Result<(), ApiError> {
+        match &self.condition {
+            Some(condition) if self.old.is_empty() => condition.refuse_key_attributes(schema),
+            _ => legacy::refuse_key_attributes(&borrowed(&self.old), schema),
+        }
+    }
 }
 
 /// A read's projection, of either kind.
@@ -251,29 +266,10 @@ fn take_operator(parameters: &mut Parameters<'_>) -> Option<legacy::ConditionalO
     })
 }
 
-fn lonely_operator() -> ApiError {
-    ApiError::validation("ConditionalOperator cannot be used without Filter or Expected")
-}
-
 fn take_comparison(members: &mut Parameters<'_>) -> Option<legacy::ComparisonOperator> {
-    use legacy::ComparisonOperator as Operator;
     let name = members.text("ComparisonOperator")?;
-    Some(match &*name {
-        "EQ" => Operator::Eq,
-        "NE" => Operator::Ne,
-        "IN" => Operator::In,
-        "LE" => Operator::Le,
-        "LT" => Operator::Lt,
-        "GE" => Operator::Ge,
-        "GT" => Operator::Gt,
-        "BETWEEN" => Operator::Between,
-        "NOT_NULL" => Operator::NotNull,
-        "NULL" => Operator::Null,
-        "CONTAINS" => Operator::Contains,
-        "NOT_CONTAINS" => Operator::NotContains,
-        "BEGINS_WITH" => Operator::BeginsWith,
-        other => panic!("the table of constraints lets no operator {other} pass"),
-    })
+    let operator = legacy::ComparisonOperator::from_name(&name);
+    Some(operator.expect("the constraints let no other operator pass"))
 }
 
 fn take_value_list(members: &mut Parameters<'_>) -> Result<Option<Vec<Vec<u8>>>, ApiError> {

@@ -27,9 +27,7 @@ use runtime::Runtime;
 
 use super::answer::Object;
 use super::capacity::{HalfUnits, Wanted};
-use super::expressions::{
-    Given, OldCondition, Rules, borrowed, take_conditions, take_filter, take_projection,
-};
+use super::expressions::{Filter, Given, OldCondition, Rules, borrowed, take_conditions, take_projection};
 use crate::Router;
 use crate::json::attribute::write_item;
 use crate::request::Parameters;
@@ -48,9 +46,9 @@ const SCAN_RULES: Rules = Rules {
 };
 
 /// What a Query and a Scan are both told.
-struct Terms {
+struct Terms<'a> {
     start: Option<Vec<u8>>,
-    filter: Option<model::expression::Condition>,
+    filter: Filter<'a>,
     projection: Option<Vec<u8>>,
     count_only: bool,
     consistent: bool,
@@ -58,15 +56,15 @@ struct Terms {
     wanted: Wanted,
 }
 
-impl Terms {
+impl<'a> Terms<'a> {
     fn take(
-        parameters: &mut Parameters<'_>,
+        parameters: &mut Parameters<'a>,
         placeholders: &mut Placeholders<'_>,
         old_filter: &str,
-    ) -> Result<Terms, ApiError> {
+    ) -> Result<Terms<'a>, ApiError> {
         let start = parameters.item("ExclusiveStartKey").transpose()?;
         let count_only = take_select(parameters)?;
-        let filter = take_filter(parameters, placeholders, old_filter)?;
+        let filter = Filter::take(parameters, placeholders, old_filter)?;
         let projection = take_projection(parameters, placeholders)?.map(|projection| projection.encode());
         let limit =
             parameters.integer("Limit").map(|limit| u32::try_from(limit).expect("within its constraints"));
@@ -92,7 +90,7 @@ impl Terms {
             limit: self.limit,
             bytes_max: PAGE_BYTES_MAX as u32,
             consistent: self.consistent,
-            filter: self.filter.as_ref().map(|filter| filter.encode()),
+            filter: self.filter.condition.as_ref().map(|condition| condition.encode()),
             projection: self.projection.clone(),
             count_only: self.count_only,
         }
@@ -168,7 +166,7 @@ impl<'o> Filled<'o> {
         self.last = page.last.as_ref().map(|last| last.key_item.to_vec());
     }
 
-    fn end(self, terms: &Terms, table: &Table) {
+    fn end(self, terms: &Terms<'_>, table: &Table) {
         if !self.count_only {
             self.out.push(b']');
         }
@@ -201,9 +199,7 @@ pub(crate) async fn query<R: Runtime>(
     parameters.finish()?;
     let condition = wanted.compile(&mut placeholders, &table)?;
     placeholders.check_all_used()?;
-    if let Some(filter) = &terms.filter {
-        filter.refuse_key_attributes(&table.schema)?;
-    }
+    terms.filter.refuse_key_attributes(&table.schema)?;
     let partition = ValueRef::trusted(&condition.partition);
     let mut range = partition_range(keyspace::ITEMS, table.id, partition, bounds_of(condition.sort.as_ref()));
     if let Some(start) = &terms.start {
@@ -357,7 +353,7 @@ struct Position {
 }
 
 impl Position {
-    fn find(terms: &Terms, table: &Table, segment: &Segment) -> Result<Position, ApiError> {
+    fn find(terms: &Terms<'_>, table: &Table, segment: &Segment) -> Result<Position, ApiError> {
         let (first, last) = segment.tokens();
         let Some(start) = &terms.start else { return Ok(Position { key: None, token: first, last }) };
         let values = key_of_request(&table.schema, ItemRef::trusted(start)).map_err(|error| {
@@ -380,7 +376,7 @@ impl Position {
 /// From vnode to vnode, until the page is full or the last token's vnode is done.
 async fn walk<R: Runtime>(
     router: &Router<R>,
-    terms: &Terms,
+    terms: &Terms<'_>,
     table: &Rc<Table>,
     mut position: Position,
     filled: &mut Filled<'_>,
@@ -397,7 +393,7 @@ async fn walk<R: Runtime>(
 /// One vnode's share, from `position`; the last token that it covered. The range and the message go by one map.
 async fn one_vnode<R: Runtime>(
     router: &Router<R>,
-    terms: &Terms,
+    terms: &Terms<'_>,
     table: &Table,
     position: &Position,
     filled: &mut Filled<'_>,

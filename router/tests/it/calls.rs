@@ -26,3 +26,8 @@ fn pages() {
 fn mistakes() {
     play(include_str!("scripts/mistakes.script"));
 }
+
+#[test]
+fn older_parameters() {
+    play(include_str!("scripts/legacy.script"));
+}

@@ -154,7 +154,7 @@ impl Store {
             Change::Delete(return_old) => (None, return_old.then(|| old.clone()).flatten()),
             Change::Update { key_item, program, returns } => {
                 let (new, attributes) = update(key_item, *program, *returns, old_ref)?;
-                (Some(new), attributes)
+                (new, attributes)
             }
         };
         let old_bytes = old.as_deref().map_or(0, charged);
@@ -265,7 +265,8 @@ fn project(program: Option<&[u8]>, item: &[u8]) -> Vec<u8> {
     }
 }
 
-type Update = (Vec<u8>, Option<Vec<u8>>);
+/// The new item, if there is one, and what is answered.
+type Update = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 fn update(
     key_item: &[u8],
@@ -277,9 +278,9 @@ fn update(
     let Some(program) = program else {
         let new = before.clone().unwrap_or(key_item.to_vec());
         return Ok(match returns {
-            ArchivedReturnValues::AllOld => (new, before),
-            ArchivedReturnValues::AllNew => (new.clone(), Some(new)),
-            _ => (new, None),
+            ArchivedReturnValues::AllOld => (Some(new), before),
+            ArchivedReturnValues::AllNew => (Some(new.clone()), Some(new)),
+            _ => (Some(new), None),
         });
     };
     let program = UpdateProgram::check(program).expect("routers send sound programs");
@@ -288,8 +289,8 @@ fn update(
         ArchivedReturnValues::None => None,
         ArchivedReturnValues::AllOld => before,
         ArchivedReturnValues::UpdatedOld => updated.updated_old(old),
-        ArchivedReturnValues::AllNew => Some(updated.item.clone()),
+        ArchivedReturnValues::AllNew => updated.makes_item.then(|| updated.item.clone()),
         ArchivedReturnValues::UpdatedNew => updated.updated_new(),
     };
-    Ok((updated.item, attributes))
+    Ok((updated.makes_item.then_some(updated.item), attributes))
 }
