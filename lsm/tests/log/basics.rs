@@ -135,7 +135,7 @@ fn covered_segments_are_recycled_and_uncovered_ones_stay() {
             log.durable(position).await.unwrap();
             log.release(|stream| if stream == 1 { index } else { u64::from(index > 300) });
             let used = bench.world.disk(bench.node).files().len();
-            assert!(index < 300 || index > 301 || used > 40, "{used}");
+            assert!(index != 300 || used > 40, "{used} files hold what the slow stream needs");
         }
     });
     bench.world.run_for(Duration::from_millis(100));

@@ -9,6 +9,9 @@ use runtime::sim::{NodeId, SimRuntime, World, WorldOptions};
 pub const DIR: &str = "/log";
 pub const IDENTITY: Identity = Identity { cluster: 0xC1, node: 2, shard: 3 };
 
+/// An open log and what its replay gave back.
+pub type Opened = (Log<SimRuntime>, Vec<(Position, OwnedRecord)>);
+
 /// A world with one node, up.
 pub struct Bench {
     pub world: World,
@@ -28,10 +31,7 @@ impl Bench {
     }
 
     /// Opens the log and reads it to its end.
-    pub fn open(
-        &self,
-        options: &LogOptions,
-    ) -> Result<(Log<SimRuntime>, Vec<(Position, OwnedRecord)>), Error> {
+    pub fn open(&self, options: &LogOptions) -> Result<Opened, Error> {
         self.world.block_on(open(self.runtime(), options.clone()))
     }
 
@@ -43,10 +43,7 @@ impl Bench {
     }
 }
 
-pub async fn open(
-    rt: SimRuntime,
-    options: LogOptions,
-) -> Result<(Log<SimRuntime>, Vec<(Position, OwnedRecord)>), Error> {
+pub async fn open(rt: SimRuntime, options: LogOptions) -> Result<Opened, Error> {
     let (log, mut replay) = Log::open(rt, options).await?;
     let mut records = Vec::new();
     while let Some(record) = replay.next().await? {
