@@ -21,7 +21,7 @@ const PAYLOAD_BYTES: usize = 128;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let dir = PathBuf::from(arguments.next().unwrap_or_else(|| "target".to_owned())).join("log-speed");
-    let seconds = arguments.next().map_or(3, |text| text.parse().expect("a number of seconds"));
+    let seconds = arguments.next().map_or(3.0, |text| text.parse().expect("a number of seconds"));
     #[expect(clippy::disallowed_methods, reason = "before the runtime is there")]
     std::fs::create_dir_all(&dir).expect("the directory can be made");
     let cpu = core_affinity::get_core_ids().expect("the machine has cpus")[0].id;
@@ -31,7 +31,7 @@ fn main() {
     std::fs::remove_dir_all(&dir).expect("the directory can be removed");
 }
 
-async fn measure(rt: RealRuntime, dir: PathBuf, seconds: u64) {
+async fn measure(rt: RealRuntime, dir: PathBuf, seconds: f64) {
     let begun = rt.now();
     let options = LogOptions::new(dir, Identity::default());
     let (log, mut replay) = Log::open(rt.clone(), options.clone()).await.expect("the log opens");
@@ -40,7 +40,7 @@ async fn measure(rt: RealRuntime, dir: PathBuf, seconds: u64) {
     warm_up(&log, 6 * options.segment_bytes).await;
     println!("warm: {:?}", log.stats());
     for writers in [1, 4, 16, 64, 256] {
-        bench(&rt, &log, writers, Duration::from_secs(seconds)).await;
+        bench(&rt, &log, writers, Duration::from_secs_f64(seconds)).await;
     }
     log.close().await.expect("the log closes");
     drop((log, replay));
