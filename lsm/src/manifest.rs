@@ -1,6 +1,8 @@
 //! The manifest: which SSTables are the tree, as a checksummed log of edits.
 //!
-//!     manifest-N:  full picture | edit | edit | ...          (each in blocks of its own, 512-byte sectors checksummed)
+//! ```text
+//! manifest-N:  full picture | edit | edit | ...          (each in blocks of its own, 512-byte sectors checksummed)
+//! ```
 //!
 //! 1. [`Manifest::open`] reads the highest generation, checks every sector and gives the [`Picture`].
 //! 2. [`Manifest::append`] adds an edit with one O_DSYNC write into space that was reserved when the generation began:
@@ -166,18 +168,18 @@ impl<R: Runtime> Manifest<R> {
         self.size = written.size;
         self.next_number = 1;
         self.torn = false;
-        self.remove_old_generations().await
+        self.remove_old_generations().await;
+        Ok(())
     }
 
-    /// Keeps this generation and the one before it.
-    async fn remove_old_generations(&self) -> Result<(), Error> {
-        let names = self.runtime.list(&self.dir).await.map_err(|error| Error::io(&self.dir, None, error))?;
+    /// Keeps this generation and the one before it. What cannot be removed now is in nobody's way, and is tried again
+    /// with the next generation.
+    async fn remove_old_generations(&self) {
+        let names = self.runtime.list(&self.dir).await.unwrap_or_default();
         let generations = names.iter().filter_map(|entry| parse_file_name(&entry.name));
         for old in generations.filter(|generation| generation + 1 < self.generation) {
-            let path = self.dir.join(file_name(old));
-            self.runtime.remove(&path).await.map_err(|error| Error::io(&path, None, error))?;
+            let _ = self.runtime.remove(&self.dir.join(file_name(old))).await;
         }
-        Ok(())
     }
 }
 

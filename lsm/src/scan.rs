@@ -125,13 +125,13 @@ fn table_sources<R: Runtime>(
     let deeper = levels[1..].iter().map(|level| level.iter().filter(inside).cloned().collect());
     let runs: Vec<Vec<Rc<Table<R>>>> =
         first.chain(deeper).filter(|tables: &Vec<_>| !tables.is_empty()).collect();
-    runs.into_iter().map(move |tables| Source::Level(LevelCursor::new(tables, pattern)))
+    runs.into_iter().map(move |tables| Source::Level(Box::new(LevelCursor::new(tables, pattern))))
 }
 
 /// Something sorted, with each key once.
 pub(crate) enum Source<R: Runtime> {
     Memtable(MemtableCursor),
-    Level(LevelCursor<R>),
+    Level(Box<LevelCursor<R>>),
 }
 
 impl<R: Runtime> Source<R> {

@@ -1,6 +1,8 @@
 //! SSTables: sorted keys in files that are written once.
 //!
-//!     data block ... | partition | data block ... | partition | ... | top index | properties | footer
+//! ```text
+//! data block ... | partition | data block ... | partition | ... | top index | properties | footer
+//! ```
 //!
 //! 1. [`builder`] takes entries in order and writes the file in large aligned writes.
 //! 2. [`reader`] opens it: one read of the tail gets footer and top index, which stay in memory.

@@ -1,15 +1,17 @@
 //! The tree: one shard's keys and values, in memory and on disk.
 //!
-//!     apply --> active memtable --> immutables --> flush --> level 0 --> compaction --> level 1 .. 6
-//!                                                     \                     /
-//!                                                      manifest: one edit each
+//! ```text
+//! apply --> active memtable --> immutables --> flush --> level 0 --> compaction --> level 1 .. 6
+//!                                                 \                     /
+//!                                                  manifest: one edit each
+//! ```
 //!
 //! 1. [`Tree::apply`] puts a batch and its mark into the active memtable. There is no log here: the shard's log is the
 //!    write-ahead log, and [`Tree::flushed_mark`] says from where on it is still needed.
 //! 2. At `memtable_bytes` the memtable becomes immutable; the flusher writes it to a level 0 SSTable, syncs file and
 //!    directory, and appends one edit with SSTable, marks and dropped ranges to the manifest (L1, L3).
 //! 3. The compactor merges levels, the janitor removes files that no version and no view holds.
-//! 4. A read takes one [`State`] (memtables and version) and goes through it from new to old.
+//! 4. A read takes one `State` (memtables and version) and goes through it from new to old.
 //!
 //! Promises: after a crash the tree holds, per stream, exactly the writes up to its flushed mark, batches whole. A
 //! read gives what was written or an error, never something else. A full disk stops flushes and compactions but not
@@ -337,6 +339,7 @@ impl<R: Runtime> Inner<R> {
             cache_hits,
             cache_misses,
             reads: read.reads.get(),
+            read_bytes: read.read_bytes.get(),
             filter_negatives: read.filter_negatives.get(),
             filter_false_positives: read.filter_false_positives.get(),
             flushes: own.flushes.get(),

@@ -51,6 +51,7 @@ pub(crate) struct Tables<R: Runtime> {
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) reads: Cell<u64>,
+    pub(crate) read_bytes: Cell<u64>,
     pub(crate) filter_negatives: Cell<u64>,
     pub(crate) filter_false_positives: Cell<u64>,
 }
@@ -378,6 +379,7 @@ impl<R: Runtime> TableFile<R> {
         let end = to.next_multiple_of(page).min(self.size);
         assert!(start < end && self.size.is_multiple_of(page), "something inside the file is read");
         count(&self.tables.figures.reads, 1);
+        count(&self.tables.figures.read_bytes, end - start);
         let bytes = self.file.read_at(start, (end - start) as usize).await;
         let bytes = bytes.map_err(|error| Error::io(&self.path, Some(start), error))?;
         if bytes.len() as u64 != end - start {

@@ -141,8 +141,10 @@ pub struct TreeStats {
     pub cache_hits: u64,
     /// Blocks read from the device for lack of them.
     pub cache_misses: u64,
-    /// Device reads by gets and scans.
+    /// Device reads from SSTables.
     pub reads: u64,
+    /// Bytes that they gave.
+    pub read_bytes: u64,
     /// Lookups in an SSTable that a filter answered with no.
     pub filter_negatives: u64,
     /// Lookups in an SSTable that a filter let pass in vain.

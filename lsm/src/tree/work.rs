@@ -223,7 +223,7 @@ impl<R: Runtime> Inner<R> {
             _ => vec![inputs],
         };
         runs.push(below);
-        let source = |tables| Source::Level(LevelCursor::new(tables, pattern));
+        let source = |tables| Source::Level(Box::new(LevelCursor::new(tables, pattern)));
         Merge::new(runs.into_iter().map(source).collect(), Direction::Forward)
     }
 

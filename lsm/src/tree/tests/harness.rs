@@ -25,7 +25,6 @@ macro_rules! ensure {
         }
     };
 }
-pub(super) use ensure;
 
 pub(super) const DIR: &str = "shard-0/tree";
 
