@@ -3,6 +3,7 @@
 mod calls;
 mod connections;
 mod fuzz;
+mod large;
 mod script;
 mod shard;
 mod world;
