@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime::real::{RealFile, RealOptions, RealRuntime, check_port_free, probe, run};
+use runtime::real::{RealFile, RealListener, RealOptions, RealRuntime, check_port_free, probe, run};
 use runtime::sim::{World, WorldOptions};
 use runtime::sync::join_all;
 use runtime::{BLOCK_BYTES, Buffer, Class, CoreId, File, Listener, Mono, OpenOptions, Runtime, Stream, Task};
@@ -43,11 +43,14 @@ fn main() {
                         answer.mesh_send(from, packet).await.expect("core 0 is there");
                     }
                 });
-                let serving = runtime.spawn(Class::Foreground, serve(runtime.clone(), address));
+                let listener = runtime.listen(address).await.expect("the port is free");
+                let serving = runtime.spawn(Class::Foreground, serve(runtime.clone(), listener));
+                runtime.mesh_send(CoreId(0), b"listening".to_vec()).await.expect("core 0 is there");
                 runtime.stopped().await;
                 drop((answering, serving));
                 return;
             }
+            runtime.mesh_receive().await.expect("core 1 listens");
             let wanted = |part: &str| parts.split(',').any(|wanted| wanted == part);
             if wanted("sim") {
                 worlds(&runtime, 10 * scale);
@@ -72,18 +75,30 @@ fn main() {
     .unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Sorted times, as a line.
-fn report(what: &str, mut times: Vec<Duration>, all: Duration) {
-    times.sort();
-    assert!(!times.is_empty(), "something was measured");
-    let at = |part: usize| times[(times.len() - 1) * part / 1000].as_nanos() as f64 / 1000.0;
-    let rate = times.len() as f64 / all.as_secs_f64();
-    println!(
-        "{what:<44} {rate:>9.0}/s  p50 {:>7.1}  p99 {:>7.1}  p99.9 {:>7.1} us",
-        at(500),
-        at(990),
-        at(999)
-    );
+/// Time and cpu since something began.
+struct Meter {
+    begin: Mono,
+    cpu: Duration,
+}
+
+impl Meter {
+    fn start(runtime: &RealRuntime) -> Meter {
+        Meter { begin: runtime.now(), cpu: cpu_time() }
+    }
+
+    /// Rate, cpu of all cores for each (this program drives and serves), and the times, if each was taken.
+    fn report(&self, runtime: &RealRuntime, what: &str, count: usize, mut times: Vec<Duration>) {
+        let all = runtime.now().since(self.begin).as_secs_f64();
+        let cpu = cpu_time().saturating_sub(self.cpu).as_secs_f64() * 1e6 / count as f64;
+        print!("{what:<44} {:>8.0}/s {cpu:>7.1} us cpu", count as f64 / all);
+        times.sort();
+        for (name, part) in [("p50", 500), ("p99", 990), ("p99.9", 999)] {
+            if let Some(most) = times.len().checked_sub(1) {
+                print!("  {name} {:>7.1}", times[most * part / 1000].as_nanos() as f64 / 1000.0);
+            }
+        }
+        println!();
+    }
 }
 
 async fn timed<R: Runtime>(runtime: &R, work: impl Future<Output = ()>) -> Duration {
@@ -167,7 +182,7 @@ async fn disk(runtime: &RealRuntime, directory: &Path, count: u32) {
     first.as_mut_slice().fill(1);
     file.write_at(Rc::new(first), 0).await.expect("blocks are written before");
     for in_flight in [1, 4, 16] {
-        let begin = runtime.now();
+        let meter = Meter::start(runtime);
         let lane = |lane: u64| {
             let (file, runtime) = (file.clone(), runtime.clone());
             async move {
@@ -181,22 +196,23 @@ async fn disk(runtime: &RealRuntime, directory: &Path, count: u32) {
             }
         };
         let times = join_all((0..in_flight).map(lane)).await.concat();
-        report(&format!("durable 4 KiB writes, {in_flight} in flight"), times, runtime.now().since(begin));
+        let what = format!("durable 4 KiB writes, {in_flight} in flight");
+        meter.report(runtime, &what, times.len(), times);
     }
-    let begin = runtime.now();
+    let meter = Meter::start(runtime);
     let mut times = Vec::new();
     for number in 0..u64::from(count) {
         let offset = number * 7919 % BLOCKS * BLOCK_BYTES as u64;
         let read = async { drop(file.read_at(offset, BLOCK_BYTES).await.expect("a read")) };
         times.push(timed(runtime, read).await);
     }
-    report("4 KiB reads, 1 in flight", times, runtime.now().since(begin));
+    meter.report(runtime, "4 KiB reads, 1 in flight", times.len(), times);
     runtime.remove(&path).await.expect("the file is there");
 }
 
 async fn mesh(runtime: &RealRuntime, count: u32) {
     for (what, rest, count) in [("busy", 0, count), ("after 1 ms of sleep", 1, count / 20)] {
-        let (begin, mut times) = (runtime.now(), Vec::new());
+        let (meter, mut times) = (Meter::start(runtime), Vec::new());
         for _ in 0..count {
             if rest > 0 {
                 runtime.sleep(Duration::from_millis(rest)).await;
@@ -207,9 +223,9 @@ async fn mesh(runtime: &RealRuntime, count: u32) {
             };
             times.push(timed(runtime, trip).await);
         }
-        report(&format!("mesh round trip, {what}"), times, runtime.now().since(begin));
+        meter.report(runtime, &format!("mesh round trip, {what}"), times.len(), times);
     }
-    let (begin, window) = (runtime.now(), 64);
+    let (meter, window) = (Meter::start(runtime), 64);
     for number in 0..count * 10 {
         runtime.mesh_send(CoreId(1), vec![0; 128]).await.expect("core 1 is there");
         if number >= window {
@@ -219,12 +235,10 @@ async fn mesh(runtime: &RealRuntime, count: u32) {
     for _ in 0..window {
         runtime.mesh_receive().await.expect("core 1 answers");
     }
-    let rate = f64::from(count * 10) / runtime.now().since(begin).as_secs_f64();
-    println!("{:<44} {rate:>9.0}/s", "mesh round trips, 64 in flight");
+    meter.report(runtime, "mesh round trips, 64 in flight", count as usize * 10, Vec::new());
 }
 
-async fn serve(runtime: RealRuntime, address: std::net::SocketAddr) {
-    let listener = runtime.listen(address).await.expect("the port is free");
+async fn serve(runtime: RealRuntime, listener: RealListener) {
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
         runtime
@@ -241,7 +255,7 @@ async fn serve(runtime: RealRuntime, address: std::net::SocketAddr) {
 }
 
 async fn echo(runtime: &RealRuntime, address: std::net::SocketAddr, connections: u32, count: u32) {
-    let begin: Mono = runtime.now();
+    let meter = Meter::start(runtime);
     let client = |_| {
         let client = runtime.clone();
         runtime.spawn(Class::Foreground, async move {
@@ -261,5 +275,6 @@ async fn echo(runtime: &RealRuntime, address: std::net::SocketAddr, connections:
         })
     };
     let times = join_all((0..connections).map(client)).await.concat();
-    report(&format!("echo of 128 bytes, {connections} connections"), times, runtime.now().since(begin));
+    let what = format!("echo of 128 bytes, {connections} connections");
+    meter.report(runtime, &what, times.len(), times);
 }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{RealFile, RealOptions, RealRuntime, StartError, Stopper, check_port_free, probe, run};
+use super::{
+    RealFile, RealListener, RealOptions, RealRuntime, StartError, Stopper, check_port_free, probe, run,
+};
 use crate::sync::{join_all, timeout};
 use crate::{
     BLOCK_BYTES, Buffer, Class, CoreId, File, Listener, OpenOptions, Purpose, Runtime, Stream, Task,
@@ -119,8 +121,7 @@ fn many_writes_in_flight_all_arrive() {
     });
 }
 
-async fn echo_server(runtime: RealRuntime, address: SocketAddr) {
-    let listener = runtime.listen(address).await.unwrap();
+async fn echo_server(runtime: RealRuntime, listener: RealListener) {
     let accepting = runtime.clone();
     let accept = runtime.spawn(Class::Foreground, async move {
         loop {
@@ -172,8 +173,12 @@ fn many_connections_echo_over_two_cores_and_stop_ends_it() {
     run(options, move |runtime| {
         let stopper = stopper.clone();
         async move {
-            let server = runtime.spawn(Class::Foreground, echo_server(runtime.clone(), address));
-            if runtime.core() == CoreId(0) {
+            let listener = runtime.listen(address).await.unwrap();
+            let server = runtime.spawn(Class::Foreground, echo_server(runtime.clone(), listener));
+            if runtime.core() == CoreId(1) {
+                runtime.mesh_send(CoreId(0), b"listening".to_vec()).await.unwrap();
+            } else {
+                runtime.mesh_receive().await.unwrap();
                 let clients = (0..50).map(|number| echo_client(runtime.clone(), address, number));
                 join_all(clients).await;
                 stopper.stop();
