@@ -1,4 +1,4 @@
-//! Leveled compaction: what to do next ([`pick`], a pure function) and doing it ([`run`]).
+//! Leveled compaction: what to do next ([`pick`], a pure function) and doing it ([`run()`]).
 //!
 //! Level 0 takes flushes and is due by count; all of it goes into level 1. Each further level is due by bytes, with
 //! targets that grow by `level_factor`; it gives the SSTable that costs least: the fewest bytes below per own byte. What

@@ -225,3 +225,39 @@ fn a_rotten_manifest_is_named_and_left_alone() {
     assert_eq!(disk.read_file(&path), before);
     assert_eq!(names(&world).len(), 1);
 }
+
+/// FORMAT.md, byte by byte.
+#[test]
+fn the_bytes_are_those_of_the_page() {
+    let record = vec![0xab; 500];
+    let bytes = encode(&record, 3, 8192, 6);
+    assert_eq!(bytes.len(), 4096);
+    assert_eq!(bytes[4..16], [0xf4, 1, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(bytes[16..512], [0xab; 496]);
+    assert_eq!(bytes[512 + 16..512 + 20], [0xab; 4]);
+    assert!(bytes[512 + 20..].iter().all(|byte| *byte == 0));
+    let place = [&3u64.to_le_bytes()[..], &8704u64.to_le_bytes(), &bytes[516..1024]].concat();
+    assert_eq!(bytes[512..516], crc32c::crc32c(&place).to_le_bytes());
+
+    let edit = Edit {
+        next_file_id: 300,
+        last_sequence: 9,
+        removed: vec![4],
+        marks: BTreeMap::from([(2, 5)]),
+        drops: vec![DroppedRange { sequence: 8, from: b"a"[..].into(), to: b"bc"[..].into() }],
+        retired: vec![1],
+        ..Edit::default()
+    };
+    let fields: [&[u8]; 6] = [
+        &[1, 0xac, 2],
+        &[2, 9],
+        &[4, 4],
+        &[5, 2, 0, 0, 0, 0, 0, 0, 0, 5],
+        &[6, 8, 1, b'a', 2, b'b', b'c'],
+        &[7, 1],
+    ];
+    assert_eq!(edit.encode(), fields.concat());
+    let first = Picture::new(0x0708).encode(2);
+    assert_eq!(first[..12], *b"torcMAN\0\x01\0\0\0");
+    assert_eq!((first[12], &first[20..22]), (2, &[8, 7][..]));
+}

@@ -362,3 +362,46 @@ fn a_footer_of_another_file_is_refused() {
     page[8] = 9;
     assert!(Footer::decode(&page).expect_err("a newer version").contains("version"));
 }
+
+/// FORMAT.md, byte by byte.
+#[test]
+fn the_bytes_are_those_of_the_page() {
+    let mut builder = BlockBuilder::new(16);
+    builder.add(Entry { key: b"ab", sequence: 7, value: Some(b"x") });
+    builder.add(Entry { key: b"ac", sequence: 5, value: None });
+    let mut block = Vec::new();
+    builder.finish(&mut block);
+    let base = [7, 0, 0, 0, 0, 0, 0, 0];
+    let entries = [0, 2, 2, 0, b'a', b'b', b'x', 1, 1, 1, 3, b'c'];
+    let restarts = [8, 0, 0, 0, 1, 0, 0, 0];
+    assert_eq!(block, [&base[..], &entries, &restarts].concat());
+
+    let mut stored = Vec::new();
+    let mine = Seal { identity: 0x0102_0304, file: 5 };
+    let handle = seal(&mut stored, mine, 4096, (&block, 0), block.len());
+    let mut covered = Vec::new();
+    [0x0102_0304u64, 5, 4096].iter().for_each(|number| covered.extend_from_slice(&number.to_le_bytes()));
+    covered.extend_from_slice(&block);
+    covered.extend_from_slice(&[0, block.len() as u8, 0, 0, 0]);
+    let checksum = crc32c::crc32c(&covered).to_le_bytes();
+    assert_eq!(stored, [&covered[24..], &checksum].concat());
+    let mut encoded = Vec::new();
+    handle.encode(&mut encoded);
+    assert_eq!(encoded, [&[0x80, 0x20, stored.len() as u8], &checksum[..]].concat());
+    assert_eq!(Handle::decode(&encoded), Some(handle));
+
+    let footer =
+        Footer { seal: mine, top: handle, properties: handle, content_checksum: 0x0a0b_0c0d }.encode();
+    assert_eq!(&footer[..12], b"torcSST\0\x01\0\0\0");
+    assert_eq!((footer[16], footer[24], footer[33], footer[49]), (4, 5, 0x10, 0x10));
+    assert_eq!((footer[40], footer[56]), (stored.len() as u8, stored.len() as u8));
+    assert_eq!((&footer[44..48], &footer[60..64]), (&checksum[..], &checksum[..]));
+    assert_eq!(footer[64..68], [0x0d, 0x0c, 0x0b, 0x0a]);
+    assert_eq!(footer[4092..], crc32c::crc32c(&footer[..4092]).to_le_bytes());
+
+    let mut bits = Vec::new();
+    filter::build(&[0], &mut bits);
+    assert_eq!(bits.len(), 9, "a probe count and 64 bits");
+    // a = b = 0: a stays 0 for the first two probes, then grows by 0, 1, 3, 6, 10 of 2^32: still bit 0.
+    assert_eq!(bits, [7, 1, 0, 0, 0, 0, 0, 0, 0]);
+}

@@ -39,12 +39,16 @@ async fn sync_ancestors<R: Runtime>(runtime: &R, dir: &Path) -> Result<(), Error
     for above in dir.ancestors().skip(1) {
         let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         match runtime.sync_dir(above).await {
-            // Where we may not even look we have made nothing.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(()),
+            // Where we may not even look, or where directories cannot be synced at all, we have made nothing.
+            Err(error) if is_foreign(error.kind()) => return Ok(()),
             synced => synced.map_err(|error| Error::io(above, None, error))?,
         }
     }
     Ok(())
+}
+
+fn is_foreign(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }
 
 fn check_options(options: &TreeOptions) {
