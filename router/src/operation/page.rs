@@ -411,9 +411,9 @@ async fn one_vnode<R: Runtime>(
         let mut scan = terms.scan(table, range, true);
         scan.vnode = vnode.id.0;
         if scan.limit != LIMIT_NONE {
-            scan.limit -= filled.scanned;
+            scan.limit = scan.limit.saturating_sub(filled.scanned).max(1);
         }
-        scan.bytes_max -= filled.charged_bytes;
+        scan.bytes_max = scan.bytes_max.saturating_sub(filled.charged_bytes).max(1);
         let request = Request { epoch: map.ring.epoch, operation: Operation::Scan(scan) };
         match router.send(vnode.leader, attempts.deadline, &request).await {
             Ok(bytes) => {

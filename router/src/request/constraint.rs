@@ -8,8 +8,8 @@
 use std::fmt::Write;
 
 use model::error::ApiError;
-use model::item::{ItemRef, SetKind, SetRef, ValueRef};
-use model::limits::{TABLE_NAME_BYTES_MAX, TABLE_NAME_BYTES_MIN};
+use model::item::{ItemRef, MapRef, SetKind, SetRef, ValueRef};
+use model::limits::{ATTRIBUTE_NAME_BYTES_MAX, TABLE_NAME_BYTES_MAX, TABLE_NAME_BYTES_MIN};
 
 use super::decode::{Parameters, Value};
 use super::shape::{Keys, Map, Shape, Sizes, Structure};
@@ -94,6 +94,14 @@ impl Violations {
                 self.list(element, *sizes, value, elements)
             }
             (Shape::Map(map), Value::Map(entries)) => self.map(map, value, entries),
+            // Only an item that is longer than a name may be can hold one that is too long.
+            (Shape::Item, Value::Item(Ok(item)))
+                if item.len() > ATTRIBUTE_NAME_BYTES_MAX
+                    && has_long_name(ItemRef::trusted(item).as_map()) =>
+            {
+                let rule = at_most(ATTRIBUTE_NAME_BYTES_MAX);
+                self.add(shown_as(shape, value), &format!("Map keys must satisfy constraint: [{rule}]"));
+            }
             _ => (),
         }
     }
@@ -191,6 +199,19 @@ impl Violations {
             let path = &self.path;
             self.list.push(format!("Value {shown} at '{path}' failed to satisfy constraint: {rule}"));
         }
+    }
+}
+
+/// As deep as the item, which is bounded.
+fn has_long_name(map: MapRef<'_>) -> bool {
+    map.iter().any(|(name, value)| name.len() > ATTRIBUTE_NAME_BYTES_MAX || holds_long_name(value))
+}
+
+fn holds_long_name(value: ValueRef<'_>) -> bool {
+    match value {
+        ValueRef::M(map) => has_long_name(map),
+        ValueRef::L(list) => list.iter().any(holds_long_name),
+        _ => false,
     }
 }
 

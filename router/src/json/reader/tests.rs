@@ -163,3 +163,33 @@ fn depth_is_bounded() {
     let objects = "{\"a\":".repeat(1_000_000);
     refused(objects.as_bytes(), DEPTH_MAX * 5);
 }
+
+/// Whatever random changes make of a document, this parser and serde_json agree on whether it is one.
+#[test]
+fn agrees_with_another_parser() {
+    let mut seed = 3u64;
+    let mut random = move |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).expect("31 bits") % below
+    };
+    let whole =
+        r#" {"a":[1,-2.50,0,true,false,null,{"b":"x\n\u00e9\ud83d\ude00€"}],"c":{"":[[]]},"d":"\"\\/"} "#;
+    let alphabet = b"{}[]\",:\\ /01.-untrfalsx\n\x01\xc3\xa9\xffdD8";
+    let mut accepted = 0;
+    for _ in 0..100_000 {
+        let mut bytes = whole.as_bytes().to_vec();
+        for _ in 0..=random(3) {
+            let at = random(bytes.len());
+            match random(3) {
+                0 => bytes[at] = alphabet[random(alphabet.len())],
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, alphabet[random(alphabet.len())]),
+            }
+        }
+        let ours = read(&bytes).is_ok();
+        let theirs = serde_json::from_slice::<serde_json::Value>(&bytes).is_ok();
+        assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(&bytes));
+        accepted += u32::from(ours);
+    }
+    assert!(accepted > 5000, "only {accepted} of the changed documents were JSON");
+}

@@ -127,3 +127,21 @@ fn messages_are_bounded() {
         super::check(&parameters.expect("it is well-typed")).expect_err("members are missing").message;
     assert!(message.starts_with("10 validation errors detected: "), "{message}");
 }
+
+#[test]
+fn names_of_attributes_are_bounded() {
+    let check = |name: usize, accepted: bool| {
+        for item in [r#"{"N":{"S":"x"}}"#, r#"{"a":{"L":[{"M":{"N":{"S":"x"}}}]}}"#] {
+            let item = item.replace('N', &"n".repeat(name));
+            let body = format!(r#"{{"TableName":"abc","Item":{item}}}"#);
+            let parameters = Parameters::decode(body.as_bytes(), &tables::PUT_ITEM, &mut ItemBuilder::new());
+            let answer = super::check(&parameters.expect("it is well-typed"));
+            assert_eq!(answer.is_ok(), accepted, "{name} bytes");
+            let rule =
+                "Map keys must satisfy constraint: [Member must have length less than or equal to 65535]";
+            assert!(answer.err().is_none_or(|error| error.message.ends_with(rule)));
+        }
+    };
+    check(65_535, true);
+    check(65_536, false);
+}
