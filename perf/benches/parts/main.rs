@@ -15,8 +15,9 @@ mod json;
 mod log;
 mod message;
 mod samples;
+mod tree;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(parts, item::bench, json::bench, message::bench, log::bench);
+criterion_group!(parts, item::bench, json::bench, message::bench, log::bench, tree::bench);
 criterion_main!(parts);
