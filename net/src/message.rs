@@ -215,7 +215,7 @@ pub struct Scan {
     pub count_only: bool,
 }
 
-/// Change the catalog.
+/// Change the catalog, or ask it.
 #[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
 #[rkyv(derive(Debug))]
 pub enum Catalog {
@@ -225,6 +225,8 @@ pub enum Catalog {
     Update(TableChange),
     /// Delete a table, by its name, and all that is in it.
     Delete(String),
+    /// Describe a table, by its name, as every core knows it by now.
+    Describe(String),
 }
 
 /// The settings that UpdateTable changes; what is `None` stays.

@@ -81,7 +81,7 @@ async fn call<R: Runtime>(
         "BatchGetItem" => batch_get::batch_get_item(router, parameters, out).await,
         "BatchWriteItem" => batch_write::batch_write_item(router, parameters, out).await,
         "CreateTable" => tables::create_table(router, parameters, out).await,
-        "DescribeTable" => tables::describe_table(router, parameters, out),
+        "DescribeTable" => tables::describe_table(router, parameters, out).await,
         "ListTables" => tables::list_tables(router, parameters, out),
         "UpdateTable" => tables::update_table(router, parameters, out).await,
         "DeleteTable" => tables::delete_table(router, parameters, out).await,

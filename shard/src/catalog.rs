@@ -49,6 +49,8 @@ const TRY_MAX: Duration = Duration::from_secs(10);
 /// The catalog's part of shard 0.
 pub(crate) struct Catalog {
     state: RefCell<State>,
+    /// The last map that every core has: what descriptions are made of.
+    published: RefCell<Rc<Map>>,
     waiting: RefCell<VecDeque<Waiting>>,
     waiting_max: usize,
     arrived: Notify,
@@ -67,20 +69,36 @@ impl Catalog {
         let state = State::load(options.shard, tree, ring).await?;
         let waiting_max = options.catalog_waiting_max;
         let waiting = RefCell::new(VecDeque::new());
-        Ok(Catalog { state: RefCell::new(state), waiting, waiting_max, arrived: Notify::new() })
+        let published = RefCell::new(state.map());
+        Ok(Catalog { state: RefCell::new(state), published, waiting, waiting_max, arrived: Notify::new() })
     }
 
     fn map(&self) -> Rc<Map> {
         self.state.borrow().map()
     }
+
+    /// A table's record out of the map that every core has. Who is told ACTIVE may use the table through any core at once,
+    /// and who is told that it is gone finds it nowhere.
+    fn describe(&self, name: &str) -> Result<Vec<u8>, Refusal> {
+        let published = self.published.borrow();
+        let table = published.tables.get(name).ok_or_else(|| change::no_such_table(name))?;
+        Ok(table.to_item())
+    }
 }
 
 impl<R: Runtime> Shard<R> {
-    /// Answers CreateTable, UpdateTable and DeleteTable with the table's record.
-    pub(crate) async fn change_catalog(&self, change: &ArchivedCatalog) -> Result<Vec<u8>, Refusal> {
+    /// Answers CreateTable, UpdateTable, DeleteTable and DescribeTable with the table's record.
+    pub(crate) async fn ask_catalog(&self, question: &ArchivedCatalog) -> Result<Vec<u8>, Refusal> {
         let Some(catalog) = &self.catalog else {
-            return Err(self.internal(&"a change of the catalog came to a shard that does not lead it"));
+            return Err(self.internal(&"a question to the catalog came to a shard that does not lead it"));
         };
+        match question {
+            ArchivedCatalog::Describe(name) => catalog.describe(name),
+            change => self.change_catalog(catalog, change).await,
+        }
+    }
+
+    async fn change_catalog(&self, catalog: &Catalog, change: &ArchivedCatalog) -> Result<Vec<u8>, Refusal> {
         let change = Change::read(change).map_err(|error| self.internal(&error))?;
         if catalog.waiting.borrow().len() >= catalog.waiting_max {
             return Err(Refusal::Busy);
@@ -189,7 +207,9 @@ impl<R: Runtime> Shard<R> {
             }
         }
         *catalog.state.borrow_mut() = next.state;
-        self.spread(catalog.map()).await;
+        let map = catalog.map();
+        self.spread(map.clone()).await;
+        *catalog.published.borrow_mut() = map;
         Ok(())
     }
 

@@ -53,7 +53,7 @@ impl<R: Runtime> Shard<R> {
             ArchivedOperation::GetMany(many) => Ok(Reply::Many(self.get_many(epoch, many).await)),
             ArchivedOperation::WriteMany(many) => Ok(Reply::Many(self.write_many(epoch, many).await)),
             ArchivedOperation::Scan(scan) => self.scan(epoch, scan).await.map(Reply::Page),
-            ArchivedOperation::Catalog(change) => self.change_catalog(change).await.map(Reply::Table),
+            ArchivedOperation::Catalog(change) => self.ask_catalog(change).await.map(Reply::Table),
             ArchivedOperation::Drop(drop) => self.drop_table(epoch, drop).await.map(|()| Reply::Done),
         };
         answer.unwrap_or_else(Reply::from)

@@ -51,6 +51,7 @@ fn requests() -> Vec<Request> {
         }),
         Operation::Catalog(Catalog::Create(vec![1; 100])),
         Operation::Catalog(Catalog::Delete("music".to_string())),
+        Operation::Catalog(Catalog::Describe("music".to_string())),
         Operation::Catalog(Catalog::Update(TableChange {
             name: "music".to_string(),
             billing_mode: Some(BillingMode::Provisioned),

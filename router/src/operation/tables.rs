@@ -1,7 +1,8 @@
 //! CreateTable, DescribeTable, ListTables, UpdateTable and DeleteTable.
 //!
-//! Reads answer from the map of this moment, which every core has before the client of a change hears of it. Changes
-//! go to the catalog: whether a table exists, and what its present settings allow, is looked at there, where it is decided.
+//! Changes go to the catalog: whether a table exists, and what its present settings allow, is looked at there, where it is
+//! decided. Descriptions come from there as well: the catalog describes what every core knows already, so that a table
+//! which was described as ACTIVE serves on any connection. Lists of names come from the map of this moment.
 
 use std::ops::Bound;
 
@@ -106,24 +107,17 @@ pub(crate) async fn delete_table<R: Runtime>(
     answer_description(router, "TableDescription", &record, out)
 }
 
-/// DescribeTable.
-pub(crate) fn describe_table<R: Runtime>(
+/// DescribeTable: asked of the catalog, which knows what every core knows.
+pub(crate) async fn describe_table<R: Runtime>(
     router: &Router<R>,
     mut parameters: Parameters<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), ApiError> {
     let given = take_table_name(&mut parameters);
     parameters.finish()?;
-    let name = router.table_name(&given)?;
-    let map = router.map();
-    let Some(table) = map.tables.get(name) else {
-        let message = format!("Requested resource not found: Table: {name} not found");
-        return Err(ApiError::new(Code::ResourceNotFound, message));
-    };
-    let mut answer = Object::new(out);
-    describe(answer.member("Table"), table, &router.options);
-    answer.end();
-    Ok(())
+    let name = router.table_name(&given)?.to_owned();
+    let record = router.ask_catalog(Catalog::Describe(name)).await?;
+    answer_description(router, "Table", &record, out)
 }
 
 /// ListTables.

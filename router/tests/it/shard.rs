@@ -243,6 +243,7 @@ impl Store {
                 }
                 table
             }
+            ArchivedCatalog::Describe(name) => return Ok((existing(name)?, map)),
             ArchivedCatalog::Delete(name) => {
                 let table = Table { status: TableStatus::Deleting, ..existing(name)? };
                 map.tables.remove(name.as_str());

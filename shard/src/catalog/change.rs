@@ -46,6 +46,7 @@ impl Change {
             }
             ArchivedCatalog::Update(change) => Ok(Change::Update(Settings::read(change))),
             ArchivedCatalog::Delete(name) => Ok(Change::Delete(name.as_str().to_string())),
+            ArchivedCatalog::Describe(_) => unreachable!("a description changes nothing"),
         }
     }
 
@@ -118,10 +119,12 @@ fn plan_update<R: Runtime>(settings: Settings, state: &State, rt: &R) -> Result<
 }
 
 fn existing(name: &str, state: &State) -> Result<Rc<Table>, ApiError> {
-    state.tables.get(name).cloned().ok_or_else(|| {
-        let message = format!("Requested resource not found: Table: {name} not found");
-        ApiError::new(Code::ResourceNotFound, message)
-    })
+    state.tables.get(name).cloned().ok_or_else(|| no_such_table(name))
+}
+
+/// What DynamoDB says of a table that is not there.
+pub(crate) fn no_such_table(name: &str) -> ApiError {
+    ApiError::new(Code::ResourceNotFound, format!("Requested resource not found: Table: {name} not found"))
 }
 
 fn refuse_unless_active(table: &Table) -> Result<(), ApiError> {

@@ -278,6 +278,10 @@ fn decide<'a>(write: &Write<'a>, old: Option<ItemRef<'_>>) -> Result<Decision<'a
         }
         Change::Update { key_item, program: Some(program) } => {
             let updated = program.apply(old, key_item)?;
+            if !updated.makes_item {
+                // Only removals, and nothing there: DynamoDB makes no item of it.
+                return Ok(Decision { item: None, attributes, idle: true });
+            }
             if too_large(ItemRef::trusted(&updated.item)) {
                 let message = "Item size to update has exceeded the maximum allowed size";
                 return Err(ApiError::validation(message).into());
