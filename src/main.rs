@@ -1,2 +1,60 @@
-//! torc
-fn main() {}
+//! `torc`: one binary for everything.
+//!
+//! This package wires the crates together and holds no logic of its own:
+//!
+//! - `config`: flags, file and defaults of `torc serve`.
+//! - `data_dir`: the directory that one process holds.
+//! - `serve`: one node: a router and a shard on every core.
+//! - `sim`: worlds from seeds, on virtual time.
+
+mod config;
+mod data_dir;
+mod serve;
+mod sim;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The DynamoDB-compatible database for people who own their hardware and count microseconds.
+#[derive(Parser)]
+#[command(name = "torc", version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    serve: config::ServeArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve DynamoDB's API from this machine (what plain `torc` does)
+    Serve(config::ServeArgs),
+    /// Measure an endpoint: throughput and latency under load
+    Bench(perf::bench::Options),
+    /// Run a whole node in one thread under faults, from a seed
+    Sim(sim::Args),
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the banner says how long the start took, before any runtime is there"
+)]
+fn main() -> ExitCode {
+    let started = std::time::Instant::now();
+    let cli = Cli::parse();
+    let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => config::Config::load(args).and_then(|config| serve::run(config, started)),
+        Command::Bench(options) => perf::bench::run(options).map(|_| ()),
+        Command::Sim(args) => sim::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The causes in one line; a backtrace tells an operator nothing.
+            eprintln!("torc: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

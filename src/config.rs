@@ -1,0 +1,200 @@
+//! What `torc serve` is told: flags over a TOML file over defaults that come from the host.
+//!
+//! Every flag is also a key of the file, under the same name, so that a line of the one can be moved into the other. An
+//! unknown key is an error: a misspelt limit that is silently ignored is worse than none.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+/// Where an application finds torc when nobody says otherwise: SDKs look for DynamoDB Local there.
+const HTTP_DEFAULT: &str = "127.0.0.1:8000";
+
+/// The share of usable memory that torc takes when nobody says otherwise: one part in this many.
+const MEMORY_SHARE: u64 = 4;
+
+/// Less than this per shard leaves no room for a memtable and a cache.
+const MEMORY_BYTES_PER_SHARD_MIN: u64 = 32 << 20;
+
+/// The most shards of one process; a mailbox exists for each pair.
+const SHARDS_MAX: usize = 256;
+
+/// The flags of `torc serve`, and the keys of its configuration file.
+#[derive(clap::Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ServeArgs {
+    /// Where the data lies; created if it is not there [default: ./torc-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Address for DynamoDB's API over HTTP; port 0 picks a free one [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    http: Option<SocketAddr>,
+
+    /// Shards, one pinned thread each [default: the cores this process may use, by affinity and cgroup; for an existing
+    /// data directory, the number it was made with]
+    #[arg(long, value_name = "COUNT")]
+    shards: Option<usize>,
+
+    /// Memory for memtables and caches of all shards together, such as 512MiB or 8GiB [default: a quarter of what this
+    /// process may use]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    #[serde(default, deserialize_with = "deserialize_bytes")]
+    memory: Option<u64>,
+
+    /// Region in ARNs [default: us-east-1]
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+
+    /// Account in ARNs, twelve digits [default: 000000000000]
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+
+    /// Bind an address that other machines can reach, although nobody has to prove who they are
+    #[arg(long)]
+    #[serde(default)]
+    allow_public: bool,
+
+    /// A TOML file with the same keys as these flags; a flag wins over the file
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+}
+
+/// What `torc serve` does, decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the data lies.
+    pub data_dir: PathBuf,
+    /// Address for DynamoDB's API.
+    pub http: SocketAddr,
+    /// Shards asked for; `None` leaves it to the data directory, then to the host.
+    pub shards: Option<usize>,
+    /// Bytes for memtables and caches of all shards together; `None` leaves it to the host.
+    pub memory_bytes: Option<u64>,
+    /// Region in ARNs.
+    pub region: String,
+    /// Account in ARNs.
+    pub account: String,
+}
+
+impl Config {
+    /// Joins flags, file and defaults, and refuses what cannot work.
+    pub fn load(flags: ServeArgs) -> anyhow::Result<Config> {
+        let file = match &flags.config {
+            Some(path) => {
+                read_file(path).with_context(|| format!("configuration file {}", path.display()))?
+            }
+            None => ServeArgs::default(),
+        };
+        let allow_public = flags.allow_public || file.allow_public;
+        let default_http = HTTP_DEFAULT.parse().expect("the default is an address");
+        let config = Config {
+            data_dir: flags.data_dir.or(file.data_dir).unwrap_or_else(|| PathBuf::from("torc-data")),
+            http: flags.http.or(file.http).unwrap_or(default_http),
+            shards: flags.shards.or(file.shards),
+            memory_bytes: flags.memory.or(file.memory),
+            region: flags.region.or(file.region).unwrap_or_else(|| "us-east-1".to_string()),
+            account: flags.account.or(file.account).unwrap_or_else(|| "000000000000".to_string()),
+        };
+        config.check(allow_public)?;
+        Ok(config)
+    }
+
+    fn check(&self, allow_public: bool) -> anyhow::Result<()> {
+        if !self.http.ip().is_loopback() && !allow_public {
+            bail!(
+                "{} can be reached from other machines, and nobody has to prove who they are\n  \
+                 what to do: bind 127.0.0.1, or say --allow-public if the network around it is yours alone",
+                self.http
+            );
+        }
+        if self.shards.is_some_and(|count| count == 0 || count > SHARDS_MAX) {
+            bail!("--shards must be from 1 to {SHARDS_MAX}");
+        }
+        let is_account = self.account.len() == 12 && self.account.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_account {
+            bail!("--account must be twelve digits, not {:?}", self.account);
+        }
+        let is_region =
+            !self.region.is_empty() && self.region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !is_region {
+            bail!("--region must be letters, digits and dashes, not {:?}", self.region);
+        }
+        Ok(())
+    }
+
+    /// Bytes that each of `shard_count` shards may use for memtable and cache.
+    pub fn memory_bytes_per_shard(&self, shard_count: usize) -> anyhow::Result<u64> {
+        assert!(shard_count > 0);
+        let total = self.memory_bytes.unwrap_or_else(|| tuning::memory::read().usable_bytes() / MEMORY_SHARE);
+        let share = total / shard_count as u64;
+        if share < MEMORY_BYTES_PER_SHARD_MIN {
+            bail!(
+                "{} of memory for {shard_count} shards is {} each; a shard needs {} at least\n  \
+                 what to do: raise --memory or lower --shards",
+                show_bytes(total),
+                show_bytes(share),
+                show_bytes(MEMORY_BYTES_PER_SHARD_MIN)
+            );
+        }
+        Ok(share)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "read once, before any executor runs")]
+fn read_file(path: &Path) -> anyhow::Result<ServeArgs> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(toml::from_str(&text)?)
+}
+
+/// Bytes as people write them: a number, then nothing or one of KiB, MiB, GiB, KB, MB, GB.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        other => return Err(format!("{other:?} is no unit of bytes: use KiB, MiB, GiB, KB, MB, GB")),
+    };
+    let number: u64 =
+        number.parse().map_err(|_| format!("{text:?} is no number of bytes, such as 512MiB"))?;
+    number.checked_mul(factor).ok_or_else(|| format!("{text} is more than a machine has"))
+}
+
+fn deserialize_bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Bytes {
+        Number(u64),
+        Text(String),
+    }
+    match Option::<Bytes>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Bytes::Number(bytes)) => Ok(Some(bytes)),
+        Some(Bytes::Text(text)) => parse_bytes(&text).map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
+/// Bytes for people: one decimal, binary units.
+pub fn show_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut amount = bytes as f64 / 1024.0;
+    for unit in UNITS {
+        if amount < 1024.0 || unit == "TiB" {
+            return format!("{amount:.1} {unit}");
+        }
+        amount /= 1024.0;
+    }
+    unreachable!("the last unit returns")
+}
+
+#[cfg(test)]
+mod tests;

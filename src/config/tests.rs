@@ -1,0 +1,70 @@
+use super::*;
+
+fn load(flags: ServeArgs) -> Result<Config, String> {
+    Config::load(flags).map_err(|error| format!("{error:#}"))
+}
+
+#[test]
+fn bytes_are_read_as_people_write_them() {
+    let check = |text: &str, expected: Option<u64>| assert_eq!(parse_bytes(text).ok(), expected, "{text:?}");
+    check("1024", Some(1024));
+    check("64KiB", Some(65_536));
+    check("2 GiB", Some(2 << 30));
+    check("5MB", Some(5_000_000));
+    check("", None);
+    check("MiB", None);
+    check("1.5GiB", None);
+    check("12parsecs", None);
+    check("99999999999GiB", None);
+}
+
+#[test]
+fn bytes_are_shown_with_a_unit() {
+    let check = |bytes, expected: &str| assert_eq!(show_bytes(bytes), expected);
+    check(512, "0.5 KiB");
+    check(1 << 20, "1.0 MiB");
+    check(6 << 30, "6.0 GiB");
+    check(5 << 40, "5.0 TiB");
+}
+
+#[test]
+fn defaults_are_local() {
+    let config = load(ServeArgs::default()).unwrap();
+    assert_eq!(config.http.to_string(), "127.0.0.1:8000");
+    assert_eq!(config.data_dir, PathBuf::from("torc-data"));
+    assert_eq!((config.region.as_str(), config.account.as_str()), ("us-east-1", "000000000000"));
+}
+
+#[test]
+fn what_cannot_work_is_refused() {
+    let check = |flags: ServeArgs, part: &str| {
+        let refusal = load(flags).unwrap_err();
+        assert!(refusal.contains(part), "{refusal}");
+    };
+    let public = Some("0.0.0.0:8000".parse().unwrap());
+    check(ServeArgs { http: public, ..ServeArgs::default() }, "--allow-public");
+    check(ServeArgs { shards: Some(0), ..ServeArgs::default() }, "--shards");
+    check(ServeArgs { account: Some("12".into()), ..ServeArgs::default() }, "twelve digits");
+    check(ServeArgs { region: Some("a b".into()), ..ServeArgs::default() }, "--region");
+    check(
+        ServeArgs { config: Some("/nonexistent.toml".into()), ..ServeArgs::default() },
+        "/nonexistent.toml",
+    );
+    assert!(load(ServeArgs { http: public, allow_public: true, ..ServeArgs::default() }).is_ok());
+}
+
+#[test]
+fn the_file_has_the_flags_names() {
+    let parsed: ServeArgs =
+        toml::from_str("data-dir = \"/d\"\nmemory = \"1GiB\"\nshards = 3\nallow-public = true").unwrap();
+    assert_eq!((parsed.memory, parsed.shards, parsed.allow_public), (Some(1 << 30), Some(3), true));
+    assert!(toml::from_str::<ServeArgs>("data_dirr = \"/d\"").unwrap_err().to_string().contains("data_dirr"));
+    assert!(toml::from_str::<ServeArgs>("memory = \"much\"").is_err());
+}
+
+#[test]
+fn each_shard_gets_its_part_of_the_memory() {
+    let config = Config { memory_bytes: Some(1 << 30), ..load(ServeArgs::default()).unwrap() };
+    assert_eq!(config.memory_bytes_per_shard(4).unwrap(), 256 << 20);
+    assert!(config.memory_bytes_per_shard(100).unwrap_err().to_string().contains("--memory"));
+}

@@ -1,0 +1,260 @@
+//! `torc serve`: one node, a router and a shard on every core.
+//!
+//! 1. What the host must offer is tried first, and what is missing is said with what to do about it.
+//! 2. The data directory is locked; its identity is read, or founded.
+//! 3. One pinned executor per shard: each opens its shard (replaying its log), then listens.
+//! 4. When all listen, the banner says what was bound. `listening URL` and `ready` are lines that programs may wait for.
+//! 5. Ctrl-C or SIGTERM: routers finish what is under way, shards flush and close, the process ends with success.
+//!    A second Ctrl-C ends it at once.
+//!
+//! A shard whose disk fails takes the whole process down: an acknowledged write must not depend on luck.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use model::map::Map;
+use model::ring::ShardId;
+use net::map::MapCell;
+use net::mesh::{Mesh, MeshOptions};
+use router::{Router, RouterOptions};
+use runtime::real::{RealOptions, RealRuntime, Stopper, check_port_free};
+use runtime::sync::{Either, select, timeout};
+use runtime::{Class, Runtime};
+use shard::node::Identity;
+use shard::{Shard, ShardOptions};
+
+use crate::config::{Config, show_bytes};
+use crate::data_dir::DataDir;
+
+/// Vnodes per shard of a new node; a cluster will have 256 in all.
+const VNODES_PER_SHARD: u32 = 8;
+
+/// Requests under way get this long to finish after Ctrl-C.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Runs a node until it is told to stop. `started` is when the process began, for the banner.
+pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
+    tuning::kernel::try_io_uring()?;
+    let http = check_port_free(config.http).with_context(|| {
+        format!(
+            "cannot listen on {}\n  what to do: stop what listens there, or choose another --http",
+            config.http
+        )
+    })?;
+    let data = DataDir::open(&config.data_dir)?;
+    let device = tuning::device::probe(data.path())?;
+    let cpus = tuning::cpus::read();
+    let shards_default = u16::try_from(cpus.usable().len()).unwrap_or(u16::MAX);
+    let identity = identify(data.path(), cpus.usable()[0], config.shards, shards_default)?;
+    let shard_count = usize::from(identity.shard_count);
+    let stopper = Stopper::new();
+    stop_on_signals(stopper.clone())?;
+    let (complain, complaints) = flume::unbounded();
+    let cores: Vec<usize> = cpus.usable().iter().copied().cycle().take(shard_count).collect();
+    let options = RealOptions { stopper: stopper.clone(), ..RealOptions::new(cores.clone(), data.path()) };
+    let banner = Banner {
+        data: format!(
+            "{} ({}, durable write of 4 KiB in {:.0} us)",
+            data.path().display(),
+            device.file_system,
+            device.durable_write.as_secs_f64() * 1e6
+        ),
+        cores,
+        memory_bytes: config.memory_bytes_per_shard(shard_count)? * shard_count as u64,
+        http,
+        region: config.region.clone(),
+        started,
+        listening: AtomicUsize::new(0),
+    };
+    let core = Arc::new(Core {
+        data_dir: data.path().to_path_buf(),
+        http,
+        identity,
+        config,
+        banner,
+        stopper,
+        complain,
+    });
+    let outcome = runtime::real::run(options, move |rt| {
+        let core = core.clone();
+        async move { core.run(rt).await }
+    });
+    outcome?;
+    match complaints.try_recv() {
+        Ok(complaint) => Err(complaint),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Reads who lives in the data directory, or founds it, on an executor of its own that ends with the answer.
+fn identify(data: &Path, cpu: usize, asked: Option<usize>, shards_default: u16) -> anyhow::Result<Identity> {
+    let options = RealOptions::new(vec![cpu], data);
+    let (answer, answers) = flume::bounded(1);
+    let data = data.to_path_buf();
+    let asked = asked.map(|count| u16::try_from(count).unwrap_or(u16::MAX));
+    runtime::real::run(options, move |rt| {
+        let (answer, data) = (answer.clone(), data.clone());
+        async move {
+            let founded = asked.unwrap_or(shards_default);
+            let identity = match shard::node::read(&rt, &data).await {
+                Ok(Some(_)) => shard::node::open(&rt, &data, asked, VNODES_PER_SHARD).await,
+                Ok(None) => {
+                    let vnodes = u32::from(founded) * VNODES_PER_SHARD;
+                    shard::node::found(&rt, &data, founded, vnodes).await
+                }
+                Err(error) => Err(error),
+            };
+            answer.try_send(identity).expect("there is room for the one answer");
+        }
+    })?;
+    Ok(answers.try_recv().expect("the executor answered before it ended")?)
+}
+
+/// The first SIGINT or SIGTERM asks for a clean stop; the second ends the process at once.
+fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    #[expect(clippy::disallowed_methods, reason = "signals need a thread that is pinned nowhere")]
+    std::thread::spawn(move || {
+        for (turn, signal) in signals.forever().enumerate() {
+            if turn > 0 {
+                eprintln!("torc: stopping at once");
+                std::process::exit(128 + signal);
+            }
+            eprintln!("torc: stopping; once more to stop at once");
+            stopper.stop();
+        }
+    });
+    Ok(())
+}
+
+/// What every core needs to know; shared, and never changed but by counting.
+struct Core {
+    data_dir: std::path::PathBuf,
+    http: SocketAddr,
+    identity: Identity,
+    config: Config,
+    banner: Banner,
+    stopper: Stopper,
+    /// Takes the reason why a core could not go on.
+    complain: flume::Sender<anyhow::Error>,
+}
+
+impl Core {
+    /// Runs one core until the stop; a failure stops all cores.
+    async fn run(&self, rt: RealRuntime) {
+        let shard = rt.core();
+        if let Err(error) = self.try_run(rt).await {
+            let error = error.context(format!("shard {} cannot go on", shard.0));
+            let _ = self.complain.send(error);
+            self.stopper.stop();
+        }
+    }
+
+    async fn try_run(&self, rt: RealRuntime) -> anyhow::Result<()> {
+        let ring = self.identity.founding_ring();
+        let map = MapCell::new(Map { version: 0, ring, tables: std::collections::BTreeMap::new() });
+        let mesh = Mesh::new(rt.clone(), map.clone(), MeshOptions::default());
+        let carrier = rt.spawn(Class::Foreground, {
+            let mesh = mesh.clone();
+            async move { mesh.run().await }
+        });
+        let shard =
+            Shard::open(rt.clone(), self.shard_options(&rt)?, mesh.clone()).await.map_err(leave_core)?;
+        mesh.set_handler(shard.handler());
+        let keeper = rt.spawn(Class::Foreground, {
+            let shard = shard.clone();
+            async move { shard.run().await }
+        });
+        // Until the catalog has spoken nobody knows which tables there are, and an answer would be a lie.
+        map.at_least(1).await;
+        let router = Router::new(rt.clone(), self.router_options(), mesh.clone(), map);
+        let listener =
+            rt.listen(self.http).await.with_context(|| format!("cannot listen on {}", self.http))?;
+        let server = rt.spawn(Class::Foreground, {
+            let router = router.clone();
+            async move { router.serve(listener).await }
+        });
+        self.banner.core_listens();
+        match select(keeper, rt.stopped()).await {
+            Either::First(ended) => ended.map_err(leave_core)?,
+            Either::Second(()) => {}
+        }
+        router.stop();
+        // Whoever is not done by then is cut off: dropping the task closes its connections.
+        let _ = timeout(&rt, DRAIN_TIME_MAX, server).await;
+        shard.close().await.map_err(leave_core)?;
+        drop(carrier);
+        Ok(())
+    }
+
+    fn shard_options(&self, rt: &RealRuntime) -> anyhow::Result<ShardOptions> {
+        let share = self.config.memory_bytes_per_shard(rt.core_count())?;
+        let memory_bytes = usize::try_from(share).expect("memory fits an address");
+        Ok(ShardOptions::new(&self.data_dir, self.identity, ShardId(rt.core().0), memory_bytes))
+    }
+
+    fn router_options(&self) -> RouterOptions {
+        RouterOptions {
+            region: self.config.region.clone(),
+            account: self.config.account.clone(),
+            ..RouterOptions::default()
+        }
+    }
+}
+
+/// A shard's error as text: the error itself belongs to its core and must stay there.
+fn leave_core(error: shard::Error) -> anyhow::Error {
+    anyhow!("{error}")
+}
+
+/// What is said when everything listens.
+struct Banner {
+    data: String,
+    cores: Vec<usize>,
+    memory_bytes: u64,
+    http: SocketAddr,
+    region: String,
+    started: Instant,
+    /// Cores that listen; the last one speaks.
+    listening: AtomicUsize,
+}
+
+impl Banner {
+    fn core_listens(&self) {
+        let listening = self.listening.fetch_add(1, Ordering::SeqCst) + 1;
+        if listening == self.cores.len() {
+            let mut out = std::io::stdout().lock();
+            // A closed pipe is no reason to stop serving.
+            let _ = out.write_all(self.text().as_bytes()).and_then(|()| out.flush());
+        }
+    }
+
+    fn text(&self) -> String {
+        let cores: Vec<String> = self.cores.iter().map(usize::to_string).collect();
+        let noun = if cores.len() == 1 { "core" } else { "cores" };
+        format!(
+            "torc {version}\n\
+             listening http://{http}\n\
+             \x20 data     {data}\n\
+             \x20 shards   {count} on {noun} {cores}\n\
+             \x20 memory   {memory} for memtables and caches\n\
+             \x20 disk     O_DIRECT and O_DSYNC work here, through io_uring\n\
+             \x20 try      AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws dynamodb list-tables --endpoint-url http://{http} --region {region}\n\
+             ready in {ready:.0} ms; Ctrl-C stops\n",
+            version = env!("CARGO_PKG_VERSION"),
+            http = self.http,
+            data = self.data,
+            count = self.cores.len(),
+            cores = cores.join(", "),
+            memory = show_bytes(self.memory_bytes),
+            region = self.region,
+            ready = self.started.elapsed().as_secs_f64() * 1e3,
+        )
+    }
+}
