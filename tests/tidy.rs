@@ -31,7 +31,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("rkyv", &["net", "router", "shard"]),
     ("httparse", &["perf", "router"]),
     ("serde_json", &["perf", "torc"]),
-    ("base64", &["router"]),
+    ("base64", &["model", "router"]),
     ("anyhow", &["perf", "torc"]),
     ("clap", &["perf", "torc"]),
 ];

@@ -1,0 +1,30 @@
+//! The real binary, driven from outside: the official SDK, raw sockets, signals and power cuts of the process kind.
+//!
+//! Each test starts its own `torc serve` on port 0 of loopback with a temporary data directory, so that tests run side by
+//! side and leave nothing behind. Nothing here looks inside: what is tested is what an application sees.
+//!
+//! Modules in reading order:
+//!
+//! - `server`: starts, stops and kills the process; makes SDK clients for it.
+//! - `tables`, `items`, `updates`, `conditions`, `queries`, `scans`, `batches`: the API, operation by operation.
+//! - `wire`: requests that no SDK would send: broken JSON, oversized, unknown, half-closed, pipelined.
+//! - `process`: start-up, banner, configuration, refusal of a second process, clean stop, damaged files.
+//! - `crash`: SIGKILL under concurrent writers; every acknowledged write is there after the restart.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests drive real processes with real threads, sockets and clocks"
+)]
+
+mod batches;
+mod conditions;
+mod crash;
+mod items;
+mod process;
+mod queries;
+mod scans;
+mod server;
+mod tables;
+mod updates;
+mod wire;
