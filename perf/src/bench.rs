@@ -4,16 +4,8 @@
 //! Options --> Plan --> create table --> preload --> warm-up | measurement --> read back --> remove table --> Report
 //! ```
 //!
-//! The caller parses [`Options`], calls [`run`], prints the [`Report`] and ends with its [`Report::check`]:
-//!
-//! ```no_run
-//! fn bench(options: perf::bench::Options) -> anyhow::Result<()> {
-//!     let markdown = options.markdown;
-//!     let report = perf::bench::run(options)?;
-//!     if markdown { println!("{}", report.to_markdown()) } else { println!("{report}") }
-//!     report.check()
-//! }
-//! ```
+//! The caller parses [`Options`] and calls [`run`], which prints what it found: a table (`--markdown`: Markdown) on
+//! standard output, JSON into a file if asked. Progress and complaints go to standard error.
 //!
 //! Promises: a run ends by itself; a failed run removes its table too; what is late because the server stalled is
 //! counted as late; nothing that was read is trusted with `--verify`.
@@ -56,26 +48,40 @@ use local::Client;
 use options::Suite;
 use report::Memory;
 
-/// Does what `options` ask for. Blocks until it is done; draws a progress line on standard error if that is a terminal.
+/// Does what `options` ask for, and prints the report. Blocks until it is done.
+///
+/// # Errors
+/// What could not be done, and what to do about it; also a report with wrong reads or without a success.
 pub fn run(options: Options) -> anyhow::Result<Report> {
+    let report = measure(&options)?;
+    if options.markdown {
+        println!("{}", report.to_markdown());
+    } else {
+        println!("{report}");
+    }
+    if let Some(path) = &options.json {
+        write(path, &report.to_json()).with_context(|| format!("--json {}", path.display()))?;
+    }
+    report.check()?;
+    Ok(report)
+}
+
+fn measure(options: &Options) -> anyhow::Result<Report> {
     // Refused before anything is started, also what only a later run of a suite would use.
     let plan = options.plan()?;
-    let scratch = Scratch::new(suite::scratch_dir(&options)?)?;
+    let scratch = Scratch::new(suite::scratch_dir(options)?)?;
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     let mut report = Report::new(host::facts(), command, began_unix_us());
     match options.suite {
-        Some(Suite::Readme) => suite::readme(&options, &scratch.dir, &mut report)?,
+        Some(Suite::Readme) => suite::readme(options, &scratch.dir, &mut report)?,
         None => {
             let client = Client::new(options.cores, scratch.dir.clone())?;
-            report.measurements.push(client.measure(&name(&options), plan)?);
+            report.measurements.push(client.measure(&name(options), plan)?);
             if let Some(pid) = options.server_pid {
                 let (resident_bytes, peak_bytes) = host::memory(pid)?;
                 report.memory.push(Memory { when: "after the run".to_owned(), resident_bytes, peak_bytes });
             }
         }
-    }
-    if let Some(path) = &options.json {
-        write(path, &report.to_json()).with_context(|| format!("--json {}", path.display()))?;
     }
     Ok(report)
 }

