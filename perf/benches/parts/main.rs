@@ -15,9 +15,10 @@ mod json;
 mod log;
 mod message;
 mod samples;
+mod shard;
 mod tree;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(parts, item::bench, json::bench, message::bench, log::bench, tree::bench);
+criterion_group!(parts, item::bench, json::bench, message::bench, log::bench, tree::bench, shard::bench);
 criterion_main!(parts);
