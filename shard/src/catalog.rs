@@ -203,7 +203,9 @@ impl<R: Runtime> Shard<R> {
                     receipt.await.map_err(|_closed| Refusal::internal())?;
                     break;
                 }
-                Err(refused) => self.wait_after(&refused.why).await?,
+                Err(refused) => {
+                    self.wait_after(refused).await?;
+                }
             }
         }
         *catalog.state.borrow_mut() = next.state;

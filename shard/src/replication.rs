@@ -71,6 +71,17 @@ impl Receipt {
     }
 }
 
+/// Counts one who waits, until it is dropped.
+struct Waiting<'a> {
+    count: &'a Cell<usize>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.count.set(self.count.get() - 1);
+    }
+}
+
 /// All groups of one shard.
 pub struct Replication<R: Runtime> {
     log: Log<R>,
@@ -80,6 +91,8 @@ pub struct Replication<R: Runtime> {
     /// Bytes of their commands.
     pending_bytes: Cell<usize>,
     pending_bytes_max: usize,
+    /// Proposers that wait for room.
+    waiting: Cell<usize>,
     durable: Cell<Position>,
     failed: Cell<bool>,
     changed: Notify,
@@ -97,6 +110,7 @@ impl<R: Runtime> Replication<R> {
             pending: RefCell::new(VecDeque::new()),
             pending_bytes: Cell::new(0),
             pending_bytes_max,
+            waiting: Cell::new(0),
             failed: Cell::new(false),
             changed: Notify::new(),
         }
@@ -130,16 +144,18 @@ impl<R: Runtime> Replication<R> {
         Ok(receiver)
     }
 
-    /// Waits until a proposal has a chance to be taken.
-    pub async fn ready(&self) -> Result<(), lsm::Error> {
+    /// Waits until a proposal with a command of so many bytes has a chance to be taken.
+    pub async fn ready(&self, size: usize) -> Result<(), lsm::Error> {
         loop {
             let changed = self.changed.notified();
             if self.failed.get() {
                 return Err(lsm::Error::Closed);
             }
-            if self.pending_bytes.get() < self.pending_bytes_max {
+            if self.has_room(size) {
                 return self.log.ready().await;
             }
+            self.waiting.set(self.waiting.get() + 1);
+            let _waiting = Waiting { count: &self.waiting };
             changed.await;
         }
     }
@@ -180,11 +196,10 @@ impl<R: Runtime> Replication<R> {
         pending == 0 || pending + size <= self.pending_bytes_max
     }
 
-    /// The entry leaves the queue; who found it full may look again.
+    /// The entry leaves the queue; who found no room looks again.
     fn taken(&self, entry: Entry) -> Entry {
-        let before = self.pending_bytes.get();
-        self.pending_bytes.set(before - entry.command.len());
-        if before >= self.pending_bytes_max / 2 {
+        self.pending_bytes.set(self.pending_bytes.get() - entry.command.len());
+        if self.waiting.get() > 0 {
             self.changed.notify_all();
         }
         entry

@@ -92,6 +92,11 @@ impl<R: Runtime> Shard<R> {
         parts
     }
 
+    /// Whether the tree holds this storage key, whoever owns it now. For checkers: it asks nobody for permission.
+    pub async fn holds(&self, key: &[u8]) -> bool {
+        self.find(key).await.is_ok_and(|found| found.is_some())
+    }
+
     /// The item of a storage key.
     pub(crate) async fn find(&self, key: &[u8]) -> Result<Option<Found>, Refusal> {
         let value = self.tree.get(key).await.map_err(|error| self.internal(&error))?;

@@ -18,7 +18,7 @@ use crate::dispatch::Address;
 use crate::latch::Guard;
 use crate::operation::read::{Found, address, charged};
 use crate::refusal::Refusal;
-use crate::replication::Proposal;
+use crate::replication::{Proposal, Refused};
 use crate::shard::Shard;
 use crate::stored;
 use model::error::ApiError;
@@ -148,7 +148,9 @@ impl<R: Runtime> Shard<R> {
             let proposal = Proposal { vnode, command: command.finish(), latch: None };
             match self.replication.propose(proposal) {
                 Ok(receipt) => return receipt.await.map_err(|_closed| Refusal::internal()),
-                Err(refused) => self.wait_after(&refused.why).await?,
+                Err(refused) => {
+                    self.wait_after(refused).await?;
+                }
             }
         }
     }
@@ -217,20 +219,24 @@ impl<R: Runtime> Shard<R> {
             match self.replication.propose(proposal) {
                 // Nobody answers when the shard has failed: then nobody knows whether it is durable.
                 Ok(receipt) => return receipt.await.map_err(|_closed| Refusal::internal()),
-                Err(refused) => {
-                    latch = refused.proposal.latch;
-                    self.wait_after(&refused.why).await?;
-                }
+                Err(refused) => latch = self.wait_after(refused).await?,
             }
         }
     }
 
-    /// After the log refused an entry: waits when that helps, else says what the client is told.
-    pub(crate) async fn wait_after(&self, why: &lsm::Error) -> Result<(), Refusal> {
+    /// After a proposal was refused: waits when that helps and gives its latch back, else says what the client is told.
+    pub(crate) async fn wait_after(&self, refused: Refused) -> Result<Option<Guard>, Refusal> {
+        let Refused { proposal, why } = refused;
         match why {
-            lsm::Error::Busy => self.replication.ready().await.map_err(|error| self.internal(&error)),
+            lsm::Error::Busy => {
+                let ready = self.replication.ready(proposal.command.len()).await;
+                ready.map_err(|error| self.internal(&error))?;
+                // Others may have been waiting for the same room: nobody spins on it.
+                self.rt.yield_now().await;
+                Ok(proposal.latch)
+            }
             lsm::Error::Full { .. } => Err(Refusal::Busy),
-            other => Err(self.internal(other)),
+            other => Err(self.internal(&other)),
         }
     }
 

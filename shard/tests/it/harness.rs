@@ -28,7 +28,7 @@ pub const DATA: &str = "data";
 pub const VNODES: u32 = 8;
 
 type Attributes = BTreeMap<String, Value>;
-type Change = Rc<dyn Fn(&mut ShardOptions)>;
+pub type Change = Rc<dyn Fn(&mut ShardOptions)>;
 
 /// One core's parts, while its node is up.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub struct Node {
     pub world: World,
     pub id: NodeId,
     pub cores: u16,
-    change: Change,
+    pub change: Change,
     pub parts: Rc<RefCell<BTreeMap<u16, Part>>>,
     /// Why shards did not open, or stopped.
     pub failures: Rc<RefCell<Vec<String>>>,
@@ -323,6 +323,12 @@ impl Client {
             }
             self.mesh.map().at_least(map.version + 1).await;
         }
+    }
+
+    /// Works from now on with a table that is active already.
+    pub fn active_now(&self, name: &str) {
+        let table = self.mesh.map().get().tables.get(name).cloned();
+        *self.table.borrow_mut() = Some(table.expect("the table is there"));
     }
 
     pub async fn catalog(&self, change: Catalog) -> Answer {

@@ -4,6 +4,5 @@ mod bounds;
 mod catalog;
 mod crash;
 mod harness;
-mod opening;
 mod operations;
 mod scans;
