@@ -237,6 +237,11 @@ impl<R: Runtime> Shard<R> {
         loop {
             self.tree.flush_done().await;
             self.release_covered();
+            // A poisoned tree has no flush to wait for any more.
+            if let Some(why) = self.tree.stats().poisoned {
+                return Error::Storage(lsm::Error::Poisoned { why: why.into() });
+            }
+            self.rt.yield_now().await;
         }
     }
 
