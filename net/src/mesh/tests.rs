@@ -205,6 +205,21 @@ fn a_map_is_everywhere_when_the_broadcast_returns_and_never_goes_back() {
 }
 
 #[test]
+fn a_map_gets_through_when_the_bound_is_used_up() {
+    run(12, 2, 1, 8, |rt, mesh| async move {
+        let slow = mesh.call(ShardId(1), soon(&rt, 1000), vec![200]);
+        let spread = async {
+            rt.sleep(Duration::from_millis(5)).await;
+            assert_eq!(mesh.call(ShardId(1), soon(&rt, 100), vec![0]).await, Err(CallError::Busy));
+            mesh.broadcast_map(Rc::new(map(3)), soon(&rt, 100)).await
+        };
+        let (slow, spread) = both(slow, spread).await;
+        assert!(slow.is_ok());
+        assert_eq!(spread, Ok(()));
+    });
+}
+
+#[test]
 fn stopping_ends_every_call() {
     run(9, 2, 8, 8, |rt, mesh| async move {
         let stop = async {

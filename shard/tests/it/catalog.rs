@@ -59,6 +59,27 @@ fn every_core_knows_a_change_when_its_client_hears_of_it() {
 }
 
 #[test]
+fn a_description_is_what_every_core_knows() {
+    let node = Node::new(8, 3);
+    let described = node.run(|client| async move {
+        let ask = || client.catalog(Catalog::Describe("first".to_string()));
+        let message = "Requested resource not found: Table: first not found";
+        assert_eq!(ask().await.failure(), (Code::ResourceNotFound, message));
+        client.catalog(create("first")).await.table();
+        loop {
+            let table = ask().await.table();
+            if table.status == TableStatus::Active {
+                return table;
+            }
+            client.rt.sleep(std::time::Duration::from_micros(10)).await;
+        }
+    });
+    for core in 0..3 {
+        assert_eq!(*node.client(core).mesh.map().get().tables["first"], described, "core {core}");
+    }
+}
+
+#[test]
 fn what_may_not_be_is_refused_in_dynamodb_s_words() {
     Node::new(3, 1).run(|client| async move {
         client.create("first").await;

@@ -137,6 +137,21 @@ fn an_update_without_expression_creates_the_item_and_leaves_it_alone() {
 }
 
 #[test]
+fn an_update_that_only_removes_makes_no_item() {
+    Node::new(14, 1).run(|client| async move {
+        client.create("things").await;
+        let nothing = Answer::Written { attributes: None, old: 0, new: 0 };
+        assert_eq!(client.update("a", 1, "REMOVE color", &[]).await, nothing);
+        assert_eq!(client.get("a", 1).await, Answer::Item(None, 0));
+        client.put("a", 1, &more(RED)).await;
+        assert_eq!(
+            client.update("a", 1, "REMOVE color", &[]).await.attributes(),
+            Some(&attributes_of("a", 1, &[]))
+        );
+    });
+}
+
+#[test]
 fn an_update_that_fails_changes_nothing() {
     Node::new(6, 1).run(|client| async move {
         client.create("things").await;
