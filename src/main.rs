@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => config::Config::load(args).and_then(|config| serve::run(config, started)),
-        Command::Bench(options) => perf::bench::run(options).map(|_| ()),
+        Command::Bench(options) => perf::bench::run(options).map(|_report| ()),
         Command::Sim(args) => sim::run(args),
     };
     match outcome {

@@ -6,7 +6,7 @@
 
 use std::ops::Bound;
 
-use model::error::{ApiError, Code};
+use model::error::ApiError;
 use model::item::ItemRef;
 use model::key::{KeyAttribute, KeySchema, KeyType, TableId};
 use model::limits::{LIST_TABLES_MAX, TAGS_MAX};
