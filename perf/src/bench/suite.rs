@@ -5,11 +5,14 @@
 //! 3. PutItem and GetItem at 1 and at 64 connections, each on a table of its own.
 //! 4. One million items (`--suite-items`), memory with them, GetItem over all of them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use runtime::Runtime;
+use runtime::sync::timeout;
 
 use super::host;
 use super::limits;
@@ -20,6 +23,8 @@ use super::server::Server;
 
 /// How long each limit is measured, at most; a shorter `--duration` holds for limits, too.
 const LIMIT_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long all limits of a kind may take, preparing the file included.
+const LIMITS_TIME_MAX: Duration = Duration::from_secs(60);
 /// Connections of the figures.
 const CONNECTIONS: [usize; 2] = [1, 64];
 
@@ -51,13 +56,19 @@ fn limits(dir: &Path, time: Duration) -> anyhow::Result<Vec<Limit>> {
     let on_disk = dir.to_owned();
     let mut limits = client.on_one(move |rt| {
         let dir = on_disk.clone();
-        async move { limits::device(&rt, &dir, time).await.context("writing beside the data") }
+        async move { bounded(&rt, limits::device(&rt, &dir, time)).await.context("writing beside the data") }
     })?;
     let over_loopback = client.on_all(move |rt, _| async move {
-        limits::loopback(&rt, time).await.context("talking over loopback")
+        bounded(&rt, limits::loopback(&rt, time)).await.context("talking over loopback")
     })?;
     limits.extend(over_loopback.into_iter().flatten());
     Ok(limits)
+}
+
+/// Every wait has an end: a disk or a kernel that never answers is an error.
+async fn bounded<R: Runtime, T>(rt: &R, measured: impl Future<Output = io::Result<T>>) -> anyhow::Result<T> {
+    let ended = timeout(rt, LIMITS_TIME_MAX, measured).await;
+    Ok(ended.with_context(|| format!("no end after {LIMITS_TIME_MAX:?}"))??)
 }
 
 /// A server of our own, or the one that the options name; where it is, and its process.
