@@ -66,6 +66,8 @@ impl ShardOptions {
         let whose = lsm::log::Identity { cluster: identity.cluster, node: identity.number.0, shard: shard.0 };
         let mut log = LogOptions::new(dir.join("log"), whose);
         log.record_bytes_max = RECORD_BYTES_MAX;
+        // Twice the largest record: the log's own bound.
+        log.ahead_bytes = 5 << 20;
         let mut tree = TreeOptions::new(dir.join("tree"));
         // An open and two waiting memtables take at most three eighths, the cache a half, buffers the rest.
         tree.memtable_bytes = (memory_bytes / 8).clamp(1 << 20, 64 << 20);

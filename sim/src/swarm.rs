@@ -45,7 +45,7 @@ pub fn draw(world: &Control) -> Swarm {
         calm: Span { least: Duration::from_millis(1), most: Duration::from_millis(calm_ms) },
         think,
         memory_bytes: [1 << 20, 4 << 20, 32 << 20][below("swarm.memory", 3) as usize],
-        segment_bytes: [2 << 20, 4 << 20, 8 << 20][below("swarm.segment", 3) as usize],
+        segment_bytes: [4 << 20, 8 << 20, 16 << 20][below("swarm.segment", 3) as usize],
     }
 }
 

@@ -217,6 +217,17 @@ async fn the_largest_item_fits() {
 }
 
 #[tokio::test]
+async fn many_tiny_elements_fit_although_their_encoding_is_larger() {
+    let (_server, client) = server_with_table(None).await;
+    // Three bytes of charge each: 399 KiB in all.
+    let ones = AttributeValue::L(vec![n(1); 136_000]);
+    client.put_item().table_name("tab").item("p", s("k")).item("v", ones.clone()).send().await.unwrap();
+    let got =
+        client.get_item().table_name("tab").key("p", s("k")).consistent_read(true).send().await.unwrap();
+    assert!(got.item.unwrap()["v"] == ones, "it came back otherwise");
+}
+
+#[tokio::test]
 async fn capacity_is_counted_exactly() {
     let (_server, client) = server_with_table(None).await;
     let put = |bytes: usize| {

@@ -11,7 +11,7 @@ use crate::tree::options::Compression;
 /// Bytes behind the body: kind, raw size, checksum.
 pub(crate) const TRAILER_BYTES: usize = 9;
 /// Largest block before compression, in bytes: one entry with the largest key and value fits twice over.
-pub(crate) const RAW_BYTES_MAX: usize = 2 << 20;
+pub(crate) const RAW_BYTES_MAX: usize = 4 << 20;
 const _: () = assert!(RAW_BYTES_MAX > crate::batch::VALUE_BYTES_MAX + crate::batch::KEY_BYTES_MAX + 4096);
 
 /// Zstandard's level: 3 is its default, the knee of the curve.
