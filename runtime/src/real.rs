@@ -16,7 +16,8 @@
 //! opens there. A new, empty file reads 0 bytes, which it takes for a yes; after that every real read fails with
 //! EOPNOTSUPP and a write takes 4 ms. The probe at start catches the case that this happens in spite of it.
 //!
-//! Why a core has a pulse (see `pulse`): glommio may fall asleep with tasks to run.
+//! Which glommio: 0.9.0 with one line mended (`vendor/README.md`); as it was released, an executor that is preempted before
+//! its first task may fall asleep with tasks to run.
 //!
 //! Promises: a panic on any core stops the whole process at once, with a message, as a crash would; no half of a
 //! process serves on. Leaves to others: which cores to use, who may use the data directory.
@@ -26,7 +27,6 @@ mod handle;
 mod mesh;
 mod net;
 mod probe;
-mod pulse;
 mod start;
 mod system;
 

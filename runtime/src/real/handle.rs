@@ -16,7 +16,6 @@ use glommio::{Latency, Shares, TaskQueueHandle};
 use super::file::RealFile;
 use super::mesh::Mesh;
 use super::net::{RealListener, RealStream};
-use super::pulse::Pulse;
 use super::system;
 use crate::random::Stream;
 use crate::{BuggifyPoint, Class, Closed, CoreId, DirEntry, Mono, OpenOptions, Purpose, Runtime, Task, Wall};
@@ -37,7 +36,6 @@ struct Here {
     core_count: usize,
     mesh: Mesh,
     queues: Queues,
-    pulse: Pulse,
     /// One per purpose, each seeded by the kernel.
     random: RefCell<[Stream; PURPOSES]>,
 }
@@ -82,17 +80,10 @@ impl RealRuntime {
     pub(super) fn start(core: CoreId, core_count: usize, mesh: Mesh) -> io::Result<RealRuntime> {
         let seeds: [u64; PURPOSES] = system::random_words()?;
         let random = RefCell::new(seeds.map(|seed| Stream::new(seed, "purpose", 0)));
-        let (queues, pulse) = (Queues::new(), Pulse::default());
-        let here = Rc::new(Here { core, core_count, mesh, queues, pulse, random });
-        let (pump, pulse) = (here.clone(), here.clone());
+        let here = Rc::new(Here { core, core_count, mesh, queues: Queues::new(), random });
+        let pump = here.clone();
         glommio::spawn_local_into(async move { pump.mesh.pump().await }, here.queues.pump)?.detach();
-        glommio::spawn_local_into(async move { pulse.pulse.beat().await }, here.queues.pump)?.detach();
         Ok(RealRuntime { here })
-    }
-
-    /// Runs `main` as this core's first task.
-    pub(super) async fn watch<T>(&self, main: impl Future<Output = T>) -> T {
-        self.here.pulse.watch(main).await
     }
 
     /// The core ends: others shall not wait for it.
@@ -194,9 +185,7 @@ impl Runtime for RealRuntime {
     }
 
     fn spawn<T: 'static>(&self, class: Class, future: impl Future<Output = T> + 'static) -> RealTask<T> {
-        let here = self.here.clone();
-        let watched = async move { here.pulse.watch(future).await };
-        let task = glommio::spawn_local_into(watched, self.here.queues.of(class));
+        let task = glommio::spawn_local_into(future, self.here.queues.of(class));
         RealTask { task: task.expect("the queues live as long as the executor") }
     }
 

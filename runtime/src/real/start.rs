@@ -179,7 +179,7 @@ where
             Err(error) => _ = gate.pass(Err(error)),
             Ok(runtime) => {
                 if gate.pass(Ok(())) {
-                    runtime.watch(main(runtime.clone())).await;
+                    main(runtime.clone()).await;
                     runtime.close();
                 }
             }
