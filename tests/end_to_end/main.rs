@@ -14,6 +14,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    clippy::unwrap_used,
     reason = "tests drive real processes with real threads, sockets and clocks"
 )]
 
