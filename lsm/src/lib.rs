@@ -6,7 +6,7 @@
 //! - [`log`]: the append-only stream of checksummed records that makes a write durable.
 //! - [`tree`]: the LSM tree that the records' effects are applied to. In it: `batch` goes into the `memtable`, that is
 //!   flushed to an `sstable`, the `manifest` says which of these are the tree, `compaction` merges them; `version` is
-//!   what a read sees, `view` and `scan` are how it looks, `cache` keeps blocks in memory, `codec` has the integers.
+//!   what a read sees, `view` and `scan` are how it looks, `estimate` how much there is, `cache` keeps blocks in memory, `codec` has the integers.
 //!
 //! The life of one durable write, as this crate sees it:
 //!
@@ -30,6 +30,7 @@ mod batch;
 mod cache;
 mod codec;
 mod compaction;
+mod estimate;
 mod manifest;
 mod memtable;
 mod scan;
@@ -39,6 +40,7 @@ mod view;
 
 pub use batch::{Direction, KEY_BYTES_MAX, Mark, Range, VALUE_BYTES_MAX, WriteBatch};
 pub use error::Error;
+pub use estimate::Estimate;
 pub use scan::Scan;
 pub use tree::{Compression, Tree, TreeOptions, TreeStats};
 pub use view::{Value, View};

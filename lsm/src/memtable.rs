@@ -442,6 +442,65 @@ impl MemtableCursor {
     }
 }
 
+/// Walks a memtable's keys upwards and tells of each what was done to it, for estimates.
+pub(crate) struct MemtableWalk<'m> {
+    memtable: &'m Memtable,
+    sequence: u64,
+    node: u32,
+}
+
+/// The writes of one key at or below a sequence number.
+pub(crate) struct KeyWrites {
+    bytes: Bytes,
+    key_size: usize,
+    /// Sequence number of the newest.
+    pub(crate) newest: u64,
+    /// Size of the newest's value; `None`: a tombstone.
+    pub(crate) value_size: Option<usize>,
+    /// Sequence number of the oldest.
+    pub(crate) oldest: u64,
+    /// Whether the oldest is a tombstone.
+    pub(crate) begins_with_delete: bool,
+}
+
+impl KeyWrites {
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_size]
+    }
+}
+
+impl<'m> MemtableWalk<'m> {
+    /// Begins at the first key at or above `from`.
+    pub(crate) fn new(memtable: &'m Memtable, from: &[u8], sequence: u64) -> MemtableWalk<'m> {
+        let node = memtable.list.borrow().seek(Goal::AtOrAfter(from), sequence);
+        MemtableWalk { memtable, sequence, node }
+    }
+
+    /// The next key.
+    pub(crate) fn next_key(&mut self) -> Option<KeyWrites> {
+        if self.node == NONE {
+            return None;
+        }
+        let list = self.memtable.list.borrow();
+        let newest = list.nodes.get(self.node);
+        let (mut oldest, mut next) = (newest, list.next(self.node, 0));
+        while next != NONE && list.nodes.get(next).key() == newest.key() {
+            oldest = list.nodes.get(next);
+            next = list.next(next, 0);
+        }
+        self.node = list.visible_forward(next, self.sequence);
+        let key_size = newest.key_size as usize;
+        Some(KeyWrites {
+            bytes: newest.bytes.clone(),
+            key_size,
+            newest: newest.sequence,
+            value_size: (!newest.tombstone).then(|| newest.bytes.len() - key_size),
+            oldest: oldest.sequence,
+            begins_with_delete: oldest.tombstone,
+        })
+    }
+}
+
 /// A vector in chunks: it grows without moving what is there, so no insert pays for all before it.
 struct Chunked<T> {
     chunks: Vec<Vec<T>>,

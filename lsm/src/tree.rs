@@ -38,6 +38,7 @@ pub use self::options::{Canary, Compression, LEVEL_COUNT, TreeOptions, TreeStats
 use crate::Error;
 use crate::batch::{Mark, WriteBatch};
 use crate::compaction;
+use crate::estimate::{self, Estimate};
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::sstable::reader::Tables;
@@ -224,6 +225,16 @@ impl<R: Runtime> Tree<R> {
         self.inner.notify_all();
         self.tasks.ended().await;
         flushed
+    }
+
+    /// How many keys there are from `from` up to and without `to`, and their bytes, about.
+    ///
+    /// Exact for keys that were put once; a key that was written again counts more than once, and a tombstone that has
+    /// nothing left to hide takes one away, until compaction has merged them. Bytes are those of keys and values as they were put. The cost is a
+    /// walk of the memtables and a few reads for each SSTable at an end of the range.
+    pub async fn estimate(&self, from: &[u8], to: &[u8]) -> Result<Estimate, Error> {
+        let (state, sequence) = self.inner.now();
+        estimate::estimate(&self.inner.runtime, &state, sequence, from, to).await
     }
 
     /// Figures of this moment.

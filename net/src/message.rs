@@ -63,6 +63,8 @@ pub enum Operation {
     Catalog(Catalog),
     /// Remove a vnode's share of a dropped table; sent by the catalog. Answer: `Done`.
     Drop(Drop),
+    /// Say about how much of a table this shard holds. Answer: `Measured`.
+    Measure(Measure),
 }
 
 /// Where one key lives.
@@ -275,6 +277,14 @@ pub struct Drop {
     pub table: u32,
 }
 
+/// Say about how much of a table the shard holds, in all of its vnodes.
+#[derive(Archive, Serialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Measure {
+    /// The table.
+    pub table: u32,
+}
+
 /// What a shard answers.
 #[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
 #[rkyv(derive(Debug))]
@@ -297,6 +307,8 @@ pub enum Reply {
     Moved(Moved),
     /// The shard's queue is full; nothing was done.
     Busy,
+    /// To `Measure`.
+    Measured(Measured),
 }
 
 /// One answer of `Many`.
@@ -325,6 +337,16 @@ pub struct Item {
     pub item: Option<Vec<u8>>,
     /// Bytes of the whole item as DynamoDB charges them; 0 when there is none.
     pub charged_bytes: u32,
+}
+
+/// About how much of a table a shard holds.
+#[derive(Archive, Serialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[rkyv(derive(Debug))]
+pub struct Measured {
+    /// Items.
+    pub items: u64,
+    /// Bytes of their storage keys and stored values.
+    pub bytes: u64,
 }
 
 /// One write that is durable and visible.

@@ -13,16 +13,20 @@
 //!
 //! Leaves to others: what is asked and what the reply means (`operation`).
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use model::error::{ApiError, Code};
+use model::key::TableId;
 use model::map::Map;
 use model::ring::{NodeId, Place, Vnode};
 use net::mesh::CallError;
 use net::message::{
-    ArchivedFailed, ArchivedPart, ArchivedReply, Catalog, Operation, Request, optional, read_reply,
+    ArchivedFailed, ArchivedPart, ArchivedReply, Catalog, Measure, Measured, Operation, Request, optional,
+    read_reply,
 };
+use runtime::sync::join_all;
 use runtime::{Mono, Purpose, Runtime};
 
 use crate::Router;
@@ -109,6 +113,23 @@ impl<R: Runtime> Router<R> {
         }
     }
 
+    /// About how much a table holds: the sum of what all shards say.
+    pub(crate) async fn measure(&self, table: TableId) -> Result<Measured, ApiError> {
+        let mut attempts = self.attempts();
+        loop {
+            let map = self.map.get();
+            let operation = Operation::Measure(Measure { table: table.0 });
+            let request = Request { epoch: map.ring.epoch, operation };
+            let places: BTreeSet<Place> = map.ring.vnodes.iter().map(|vnode| vnode.leader).collect();
+            let calls = places.iter().map(|place| self.send(*place, attempts.deadline, &request));
+            match sum(join_all(calls).await) {
+                Ok(measured) => return Ok(measured),
+                Err(Refused::Final(error)) => return Err(error),
+                Err(Refused::Again) => self.pause(&mut attempts).await?,
+            }
+        }
+    }
+
     /// One attempt: the bytes of a reply that is an answer.
     pub(crate) async fn send(
         &self,
@@ -137,6 +158,21 @@ impl<R: Runtime> Router<R> {
 /// Where the catalog is: it is not in the ring.
 const CATALOG_PLACE: Place = Place { node: NodeId(0), shard: model::ring::ShardId(0) };
 
+/// What all replies to a `Measure` come to; nothing, as long as one is missing.
+fn sum(replies: Vec<Result<Vec<u8>, Refused>>) -> Result<Measured, Refused> {
+    let mut sum = Measured::default();
+    for bytes in replies {
+        match reply(&bytes?).map_err(Refused::Final)? {
+            ArchivedReply::Measured(measured) => {
+                sum.items += measured.items.to_native();
+                sum.bytes += measured.bytes.to_native();
+            }
+            _ => return Err(Refused::Final(misunderstood())),
+        }
+    }
+    Ok(sum)
+}
+
 fn set_vnode(operation: &mut Operation, vnode: &Vnode) {
     match operation {
         Operation::Get(get) => get.at.vnode = vnode.id.0,
@@ -146,6 +182,7 @@ fn set_vnode(operation: &mut Operation, vnode: &Vnode) {
         Operation::Scan(scan) => scan.vnode = vnode.id.0,
         Operation::GetMany(_) | Operation::WriteMany(_) => panic!("a batch names the vnode of each part"),
         Operation::Catalog(_) | Operation::Drop(_) => panic!("the catalog is asked by its own name"),
+        Operation::Measure(_) => panic!("every shard is asked for its measure"),
     }
 }
 

@@ -55,6 +55,9 @@ impl<R: Runtime> Shard<R> {
             ArchivedOperation::Scan(scan) => self.scan(epoch, scan).await.map(Reply::Page),
             ArchivedOperation::Catalog(change) => self.ask_catalog(change).await.map(Reply::Table),
             ArchivedOperation::Drop(drop) => self.drop_table(epoch, drop).await.map(|()| Reply::Done),
+            ArchivedOperation::Measure(measure) => {
+                self.measure(epoch, TableId(measure.table.to_native())).await.map(Reply::Measured)
+            }
         };
         answer.unwrap_or_else(Reply::from)
     }

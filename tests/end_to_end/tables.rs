@@ -81,6 +81,37 @@ async fn tables_and_items_survive_a_clean_stop() {
 }
 
 #[tokio::test]
+async fn describe_table_counts_items() {
+    let server = Server::start();
+    let client = server.client();
+    create_table(&client, "counted", None).await;
+    create_table(&client, "other", None).await;
+    let measure = async || {
+        let table = client.describe_table().table_name("counted").send().await.unwrap().table.unwrap();
+        (table.item_count().unwrap(), table.table_size_bytes().unwrap())
+    };
+    assert_eq!(measure().await, (0, 0));
+    for number in 0..50 {
+        let key = s(&format!("k{number}"));
+        for value in 0..2 {
+            let put = client.put_item().table_name("counted").item("p", key.clone()).item("v", n(value));
+            put.send().await.unwrap();
+        }
+    }
+    client.put_item().table_name("other").item("p", s("k")).send().await.unwrap();
+    let (items, bytes) = measure().await;
+    assert_eq!(items, 50);
+    assert!((50 * 10..50 * 100).contains(&bytes), "{bytes} bytes");
+    for number in 0..10 {
+        let key = s(&format!("k{number}"));
+        client.delete_item().table_name("counted").key("p", key).send().await.unwrap();
+    }
+    let (items, less) = measure().await;
+    assert_eq!(items, 40);
+    assert!(less < bytes);
+}
+
+#[tokio::test]
 async fn list_tables_pages_in_order() {
     let server = Server::start();
     let client = server.client();

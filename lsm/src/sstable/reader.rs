@@ -19,6 +19,7 @@ use super::stored::{Opener, TRAILER_BYTES};
 use super::{Handle, MAGIC, Seal, TableMeta, VERSION, file_name, filter};
 use crate::Error;
 use crate::cache::{Cache, Cached, Place};
+use crate::codec::Decoder;
 use crate::tree::options::{Canary, TreeOptions};
 use crate::view::Value;
 
@@ -107,6 +108,8 @@ pub(crate) struct Table<R: Runtime> {
     reader: RefCell<Option<Rc<Reader<R>>>>,
     used: Cell<bool>,
     obsolete: Cell<bool>,
+    /// [`Reader::raw_bytes`], once somebody has asked.
+    raw_bytes: Cell<Option<u64>>,
 }
 
 /// What a lookup found: the newest write of the key in this SSTable.
@@ -124,6 +127,7 @@ impl<R: Runtime> Table<R> {
             reader: RefCell::new(None),
             used: Cell::new(false),
             obsolete: Cell::new(false),
+            raw_bytes: Cell::new(None),
         })
     }
 
@@ -158,6 +162,16 @@ impl<R: Runtime> Table<R> {
             self.tables.opened(weak);
         }
         Ok(reader)
+    }
+
+    /// Bytes of its keys and values before they were packed; read once.
+    pub(crate) async fn raw_bytes(self: &Rc<Self>) -> Result<u64, Error> {
+        if let Some(bytes) = self.raw_bytes.get() {
+            return Ok(bytes);
+        }
+        let bytes = self.reader().await?.raw_bytes().await?;
+        self.raw_bytes.set(Some(bytes));
+        Ok(bytes)
     }
 
     /// The tree does not name this SSTable any more: when the last reader lets go, its file is rubbish.
@@ -220,6 +234,7 @@ pub(crate) struct Reader<R: Runtime> {
     pub(crate) file: TableFile<R>,
     pub(crate) top: Rc<Block>,
     pub(crate) top_offset: u64,
+    properties: Handle,
 }
 
 /// The file of an SSTable: gives verified blocks, through the cache.
@@ -268,7 +283,28 @@ impl<R: Runtime> Reader<R> {
             None => file.read_sealed(footer.top).await?,
         };
         let top = Rc::new(file.parsed(Block::parse(top), top_offset)?);
-        Ok(Reader { file, top, top_offset })
+        let properties = file.bounded(Some(footer.properties), footer_at)?;
+        Ok(Reader { file, top, top_offset, properties })
+    }
+
+    /// Where the data block lies that would hold `key`; where the data ends, if `key` is behind all of it.
+    pub(crate) async fn offset_of(&self, key: &[u8]) -> Result<u64, Error> {
+        let Some(handle) = self.file.find(&self.top, key, self.top_offset)? else {
+            return Ok(self.top_offset);
+        };
+        let partition = self.file.partition(handle).await?;
+        // A partition lies right behind its data blocks.
+        let block = self.file.find(&partition.index, key, handle.offset)?;
+        Ok(block.map_or(handle.offset, |block| block.offset))
+    }
+
+    /// Bytes of the keys and values, from the properties.
+    async fn raw_bytes(&self) -> Result<u64, Error> {
+        let bytes = self.file.read_sealed(self.properties).await?;
+        let mut decoder = Decoder::new(&bytes);
+        // Entries, tombstones, both sequence numbers, data blocks and partitions come before.
+        let numbers = (0..7).map(|_| decoder.varint()).last().flatten();
+        self.file.parsed(numbers.ok_or(Malformed), self.properties.offset)
     }
 }
 

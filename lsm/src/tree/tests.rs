@@ -3,8 +3,9 @@
 //! - `model`: what was applied, and what the tree must therefore hold at given marks.
 //! - `harness`: one seed: tiny limits, random work, crashes at any step, and the check after each.
 //! - `seeds`: thousands of those, and planted bugs that they must find.
-//! - `faults`: rot, errors, full disks. `small`: single facts.
+//! - `faults`: rot, errors, full disks. `small`: single facts. `estimate`: how much there is.
 
+mod estimate;
 mod faults;
 mod harness;
 mod model;

@@ -60,6 +60,7 @@ fn requests() -> Vec<Request> {
             table_class: Some(TableClass::InfrequentAccess),
         })),
         Operation::Drop(Drop { vnode: 3, table: 4 }),
+        Operation::Measure(Measure { table: 4 }),
     ];
     operations.into_iter().map(|operation| Request { epoch: 11, operation }).collect()
 }
@@ -89,6 +90,7 @@ fn replies() -> Vec<Reply> {
         Reply::Page(Page::default()),
         Reply::Table(vec![1, 2, 3]),
         Reply::Done,
+        Reply::Measured(Measured { items: 1 << 40, bytes: u64::MAX }),
         Reply::Failed(failed),
         Reply::Moved(moved),
         Reply::Busy,

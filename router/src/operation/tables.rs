@@ -11,7 +11,7 @@ use model::item::ItemRef;
 use model::key::{KeyAttribute, KeySchema, KeyType, TableId};
 use model::limits::{LIST_TABLES_MAX, TAGS_MAX};
 use model::table::{AttributeDefinition, Billing, BillingMode, Table, TableClass, TableStatus, Tag};
-use net::message::{self, Catalog, TableChange};
+use net::message::{self, Catalog, Measured, TableChange};
 use runtime::Runtime;
 
 use super::answer::{Object, array};
@@ -53,7 +53,9 @@ pub(crate) async fn create_table<R: Runtime>(
     };
     parameters.finish()?;
     let record = router.ask_catalog(Catalog::Create(table.to_item())).await?;
-    answer_description(router, "TableDescription", &record, out)
+    // What is made just now is empty.
+    answer_description(router, "TableDescription", &read_record(&record)?, Measured::default(), out);
+    Ok(())
 }
 
 /// UpdateTable.
@@ -90,8 +92,11 @@ pub(crate) async fn update_table<R: Runtime>(
              SSESpecification or ReplicaUpdates is required",
         ));
     }
-    let record = router.ask_catalog(Catalog::Update(change)).await?;
-    answer_description(router, "TableDescription", &record, out)
+    let table = read_record(&router.ask_catalog(Catalog::Update(change)).await?)?;
+    // The change is made: that it cannot be measured is no reason to say that it failed.
+    let measured = router.measure(table.id).await.unwrap_or_default();
+    answer_description(router, "TableDescription", &table, measured, out);
+    Ok(())
 }
 
 /// DeleteTable.
@@ -103,8 +108,14 @@ pub(crate) async fn delete_table<R: Runtime>(
     let given = take_table_name(&mut parameters);
     let name = router.table_name(&given)?.to_owned();
     parameters.finish()?;
-    let record = router.ask_catalog(Catalog::Delete(name)).await?;
-    answer_description(router, "TableDescription", &record, out)
+    // Before the deletion begins, afterwards more is gone with every moment. What cannot be measured can be deleted.
+    let measured = match router.map().tables.get(&name) {
+        Some(table) => router.measure(table.id).await.unwrap_or_default(),
+        None => Measured::default(),
+    };
+    let table = read_record(&router.ask_catalog(Catalog::Delete(name)).await?)?;
+    answer_description(router, "TableDescription", &table, measured, out);
+    Ok(())
 }
 
 /// DescribeTable: asked of the catalog, which knows what every core knows.
@@ -116,8 +127,10 @@ pub(crate) async fn describe_table<R: Runtime>(
     let given = take_table_name(&mut parameters);
     parameters.finish()?;
     let name = router.table_name(&given)?.to_owned();
-    let record = router.ask_catalog(Catalog::Describe(name)).await?;
-    answer_description(router, "Table", &record, out)
+    let table = read_record(&router.ask_catalog(Catalog::Describe(name)).await?)?;
+    let measured = router.measure(table.id).await?;
+    answer_description(router, "Table", &table, measured, out);
+    Ok(())
 }
 
 /// ListTables.
@@ -320,19 +333,23 @@ fn invalid(why: &str) -> ApiError {
 fn answer_description<R: Runtime>(
     router: &Router<R>,
     member: &str,
-    record: &[u8],
+    table: &Table,
+    measured: Measured,
     out: &mut Vec<u8>,
-) -> Result<(), ApiError> {
-    let item = ItemRef::check(record).map_err(|_| crate::route::misunderstood())?;
-    let table = Table::from_item(item).map_err(|_| crate::route::misunderstood())?;
+) {
     let mut answer = Object::new(out);
-    describe(answer.member(member), &table, &router.options);
+    describe(answer.member(member), table, measured, &router.options);
     answer.end();
-    Ok(())
+}
+
+/// A table's record, as the catalog answers with it.
+fn read_record(record: &[u8]) -> Result<Table, ApiError> {
+    let table = ItemRef::check(record).and_then(Table::from_item);
+    table.map_err(|_| crate::route::misunderstood())
 }
 
 /// Appends a TableDescription.
-fn describe(out: &mut Vec<u8>, table: &Table, options: &RouterOptions) {
+fn describe(out: &mut Vec<u8>, table: &Table, measured: Measured, options: &RouterOptions) {
     let mut answer = Object::new(out);
     array(answer.member("AttributeDefinitions"), &table.attribute_definitions, |out, definition| {
         let mut object = Object::new(out);
@@ -345,9 +362,9 @@ fn describe(out: &mut Vec<u8>, table: &Table, options: &RouterOptions) {
     answer.text("TableStatus", table.status.name());
     answer.time("CreationDateTime", table.created_us);
     describe_throughput(&mut answer, &table.billing);
-    // DynamoDB refreshes both about every six hours; here they are not measured yet, and a new table's is 0 there too.
-    answer.integer("TableSizeBytes", 0);
-    answer.integer("ItemCount", 0);
+    // DynamoDB refreshes both about every six hours; here they are of this moment, and about right (`lsm::estimate`).
+    answer.integer("TableSizeBytes", measured.bytes);
+    answer.integer("ItemCount", measured.items);
     let (region, account, name) = (&options.region, &options.account, &table.name);
     answer.text("TableArn", &format!("arn:aws:dynamodb:{region}:{account}:table/{name}"));
     answer.text("TableId", &table.uuid);

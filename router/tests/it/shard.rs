@@ -14,7 +14,7 @@ use model::table::{BillingMode, Table, TableClass, TableStatus};
 use net::map::MapCell;
 use net::message::{
     self, ArchivedCatalog, ArchivedGet, ArchivedKeyAt, ArchivedOperation, ArchivedReturnValues, ArchivedScan,
-    Failed, Item, LastKey, Moved, Page, Part, Reply, Written, optional,
+    Failed, Item, LastKey, Measured, Moved, Page, Part, Reply, Written, optional,
 };
 
 /// The items of all shards of one process: which of them a shard answers for is the ring's matter.
@@ -54,7 +54,7 @@ fn failed(error: ApiError) -> Failed {
 
 impl Store {
     /// Answers one request; a changed map comes back with the answer.
-    pub fn handle(&self, bytes: &[u8], map: &MapCell) -> (Reply, Option<Rc<Map>>) {
+    pub fn handle(&self, bytes: &[u8], map: &MapCell, core: u16) -> (Reply, Option<Rc<Map>>) {
         let request = message::read_request(bytes).expect("routers send sound messages");
         if self.busy.get() > 0 {
             self.busy.set(self.busy.get() - 1);
@@ -72,12 +72,13 @@ impl Store {
             };
         }
         (
-            self.answer(&request.operation, &map.get()).unwrap_or_else(|error| Reply::Failed(failed(error))),
+            self.answer(&request.operation, &map.get(), core)
+                .unwrap_or_else(|error| Reply::Failed(failed(error))),
             None,
         )
     }
 
-    fn answer(&self, operation: &ArchivedOperation, map: &Map) -> Result<Reply, ApiError> {
+    fn answer(&self, operation: &ArchivedOperation, map: &Map, core: u16) -> Result<Reply, ApiError> {
         Ok(match operation {
             ArchivedOperation::Get(get) => Reply::Item(self.get(get)),
             ArchivedOperation::Put(put) => Reply::Written(self.write(&Write {
@@ -124,8 +125,26 @@ impl Store {
                 Reply::Many(many.writes.iter().map(write).collect())
             }
             ArchivedOperation::Scan(scan) => Reply::Page(self.scan(scan, map)),
+            ArchivedOperation::Measure(measure) => {
+                Reply::Measured(self.measure(TableId(measure.table.to_native()), map, core))
+            }
             ArchivedOperation::Catalog(_) | ArchivedOperation::Drop(_) => panic!("answered elsewhere"),
         })
+    }
+
+    /// What the vnodes of this core hold of a table.
+    fn measure(&self, table: TableId, map: &Map, core: u16) -> Measured {
+        let items = self.items.borrow();
+        let mut measured = Measured::default();
+        for vnode in map.ring.vnodes.iter().filter(|vnode| vnode.leader.shard.0 == core) {
+            let (first, last) = map.ring.range(vnode.id).expect("a vnode of the ring");
+            let own = token_range(keyspace::ITEMS, table, first, last);
+            for (key, item) in items.range(own.from..own.to) {
+                measured.items += 1;
+                measured.bytes += (key.len() + item.len()) as u64;
+            }
+        }
+        measured
     }
 
     fn get(&self, get: &ArchivedGet) -> Item {

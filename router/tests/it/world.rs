@@ -65,7 +65,7 @@ fn start_shard(rt: &SimRuntime, store: Rc<Store>) -> Mesh<SimRuntime> {
     mesh.set_handler(Rc::new(move |bytes| {
         let (store, cell, mesh, rt) = (store.clone(), cell.clone(), calls.clone(), clock.clone());
         Box::pin(async move {
-            let (reply, map) = store.handle(&bytes, &cell);
+            let (reply, map) = store.handle(&bytes, &cell, rt.core().0);
             if let Some(map) = map {
                 let deadline = rt.now().after(Duration::from_secs(1));
                 mesh.broadcast_map(map, deadline).await.expect("all cores are there");

@@ -175,6 +175,7 @@ pub enum Answer {
     Moved { epoch: u64, shard: u16 },
     Busy,
     Skipped,
+    Measured(u64, u64),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -202,6 +203,11 @@ impl Answer {
     pub fn page(self) -> PageAnswer {
         let Answer::Page(page) = self else { panic!("not a page: {self:?}") };
         page
+    }
+
+    pub fn measured(self) -> (u64, u64) {
+        let Answer::Measured(items, bytes) = self else { panic!("not a measure: {self:?}") };
+        (items, bytes)
     }
 
     pub fn table(self) -> Table {
@@ -234,6 +240,9 @@ fn read_answer(bytes: &[u8]) -> Answer {
         ArchivedReply::Failed(failed) => read_failed(failed),
         ArchivedReply::Moved(moved) => read_moved(moved),
         ArchivedReply::Busy => Answer::Busy,
+        ArchivedReply::Measured(measured) => {
+            Answer::Measured(measured.items.to_native(), measured.bytes.to_native())
+        }
     }
 }
 
@@ -379,6 +388,18 @@ impl Client {
             );
         }
         refused
+    }
+
+    /// Items and bytes of a table, as all shards together say.
+    pub async fn measure(&self, table: TableId) -> (u64, u64) {
+        let (mut items, mut bytes) = (0, 0);
+        for shard in 0..self.rt.core_count() {
+            let shard = ShardId(u16::try_from(shard).expect("few cores"));
+            let operation = Operation::Measure(Measure { table: table.0 });
+            let measured = self.send(shard, operation).await.expect("a shard answers").measured();
+            (items, bytes) = (items + measured.0, bytes + measured.1);
+        }
+        (items, bytes)
     }
 
     /// Every item of the current table, by scanning all vnodes page after page.

@@ -381,3 +381,36 @@ fn of_many_who_create_the_same_item_on_condition_one_wins() {
         });
     }
 }
+
+#[test]
+fn a_table_is_measured_by_its_own_items_over_all_shards() {
+    let node = Node::new(21, 3);
+    node.run(|client| async move {
+        let other = client.create("other").await.id;
+        for number in 0..7 {
+            client.put(&format!("p{number}"), 1, &more(RED)).await;
+        }
+        let table = client.create("things").await.id;
+        assert_eq!(client.measure(table).await, (0, 0));
+        let mut bytes = 0;
+        for number in 0..50 {
+            let name = format!("p{number}");
+            client.put(&name, 1, &[]).await;
+            client.put(&name, 1, &more(RED)).await;
+            bytes += client.at(&name, 1).key.len() + item(&name, 1, &more(RED)).len();
+        }
+        // Nine bytes before each item: FORMAT.md, "Commands", stored value.
+        assert_eq!(client.measure(table).await, (50, (bytes + 50 * 9) as u64));
+        for number in 0..10 {
+            client.delete(&format!("p{number}"), 1).await;
+        }
+        assert_eq!(client.measure(table).await.0, 40);
+        assert_eq!(client.measure(other).await.0, 7);
+    });
+    // What was replayed and flushed counts as well.
+    node.restart();
+    node.run(|client| async move {
+        let table = client.active("things").await.id;
+        assert_eq!(client.measure(table).await.0, 40);
+    });
+}
