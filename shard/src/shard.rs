@@ -187,10 +187,12 @@ impl<R: Runtime> Shard<R> {
             stop.await;
             Ok(())
         };
-        let apply = async { Err(self.apply_committed().await) };
-        let release = async { Err(self.release_log().await) };
-        let watch = async { Err(self.watch_disk().await) };
-        let catalog = async { Err(self.run_catalog().await) };
+        // Boxed: each holds room for all that it may be doing, and what runs this is moved over the stack several times
+        // on its way to becoming a task. Unboxed it was 380 KB, and overflowed a core's stack in debug builds.
+        let apply = Box::pin(async { Err(self.apply_committed().await) });
+        let release = Box::pin(async { Err(self.release_log().await) });
+        let watch = Box::pin(async { Err(self.watch_disk().await) });
+        let catalog = Box::pin(async { Err(self.run_catalog().await) });
         let outcome = first(stopped, first(apply, first(release, first(watch, catalog)))).await;
         if outcome.is_err() {
             self.admission.shut();
