@@ -52,6 +52,8 @@ pub const TABLES_MAX: usize = 2500;
 pub const LIST_TABLES_MAX: usize = 100;
 /// Read or write units that one table may be provisioned with.
 pub const TABLE_UNITS_MAX: u64 = 40_000;
+/// Read or write units that one account may provision in a region.
+pub const ACCOUNT_UNITS_MAX: u64 = 80_000;
 /// Tags of one table.
 pub const TAGS_MAX: usize = 50;
 /// Bytes that one read unit covers.

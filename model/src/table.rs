@@ -37,6 +37,8 @@ pub struct Table {
     pub encryption: Option<Encryption>,
     /// Tags, ascending by key.
     pub tags: Vec<Tag>,
+    /// TimeToLiveSpecification, if one with Enabled true was given last.
+    pub time_to_live: Option<TimeToLive>,
 }
 
 /// An entry of AttributeDefinitions.
@@ -107,6 +109,13 @@ pub enum TableClass {
 pub struct Encryption {
     /// KMSMasterKeyId as given.
     pub key: Option<String>,
+}
+
+/// TimeToLiveSpecification with Enabled true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeToLive {
+    /// AttributeName: who holds the time at which an item may go.
+    pub attribute: String,
 }
 
 /// A tag.

@@ -229,6 +229,44 @@ pub enum Catalog {
     Delete(String),
     /// Describe a table, by its name, as every core knows it by now.
     Describe(String),
+    /// Put tags on a table.
+    Tag(Tags),
+    /// Take tags off a table.
+    Untag(TagKeys),
+    /// Switch a table's time to live on or off.
+    TimeToLive(TimeToLiveChange),
+}
+
+/// Put tags on a table; a tag with the key of one that is there replaces it.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Tags {
+    /// The table's name.
+    pub name: String,
+    /// Keys and values; no key twice.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Take tags off a table; keys that are not there are fine.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct TagKeys {
+    /// The table's name.
+    pub name: String,
+    /// The tags' keys.
+    pub keys: Vec<String>,
+}
+
+/// Switch a table's time to live on or off.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct TimeToLiveChange {
+    /// The table's name.
+    pub name: String,
+    /// The attribute that holds the time.
+    pub attribute: String,
+    /// On or off.
+    pub enabled: bool,
 }
 
 /// The settings that UpdateTable changes; what is `None` stays.

@@ -11,10 +11,12 @@
 //!
 //! - [`expressions`], [`capacity`], [`answer`]: what several operations share.
 //! - [`tables`]: CreateTable, DescribeTable, ListTables, UpdateTable, DeleteTable.
+//! - [`settings`]: tags and time to live. [`account`]: limits, endpoints, continuous backups.
 //! - [`write`]: PutItem, UpdateItem, DeleteItem. [`read`]: GetItem.
 //! - [`batch_get`], [`batch_write`]: one message for each shard, all at once.
 //! - [`page`]: Query and Scan.
 
+mod account;
 mod answer;
 mod batch_get;
 mod batch_write;
@@ -23,6 +25,7 @@ mod expressions;
 mod page;
 mod read;
 mod scatter;
+mod settings;
 mod tables;
 mod write;
 
@@ -85,6 +88,14 @@ async fn call<R: Runtime>(
         "ListTables" => tables::list_tables(router, parameters, out),
         "UpdateTable" => tables::update_table(router, parameters, out).await,
         "DeleteTable" => tables::delete_table(router, parameters, out).await,
+        "TagResource" => settings::tag_resource(router, parameters).await,
+        "UntagResource" => settings::untag_resource(router, parameters).await,
+        "ListTagsOfResource" => settings::list_tags_of_resource(router, parameters, out).await,
+        "UpdateTimeToLive" => settings::update_time_to_live(router, parameters, out).await,
+        "DescribeTimeToLive" => settings::describe_time_to_live(router, parameters, out).await,
+        "DescribeLimits" => account::describe_limits(parameters, out),
+        "DescribeEndpoints" => account::describe_endpoints(parameters, request.host(), out),
+        "DescribeContinuousBackups" => account::describe_continuous_backups(router, parameters, out).await,
         other => panic!("{other} has an input and must have an operation"),
     }
 }
@@ -105,6 +116,14 @@ fn shape_of(name: &str) -> Option<&'static Structure> {
         "ListTables" => &shapes::LIST_TABLES,
         "UpdateTable" => &shapes::UPDATE_TABLE,
         "DeleteTable" => &shapes::DELETE_TABLE,
+        "TagResource" => &shapes::TAG_RESOURCE,
+        "UntagResource" => &shapes::UNTAG_RESOURCE,
+        "ListTagsOfResource" => &shapes::LIST_TAGS_OF_RESOURCE,
+        "UpdateTimeToLive" => &shapes::UPDATE_TIME_TO_LIVE,
+        "DescribeTimeToLive" => &shapes::DESCRIBE_TIME_TO_LIVE,
+        "DescribeLimits" => &shapes::DESCRIBE_LIMITS,
+        "DescribeEndpoints" => &shapes::DESCRIBE_ENDPOINTS,
+        "DescribeContinuousBackups" => &shapes::DESCRIBE_CONTINUOUS_BACKUPS,
         _ => return None,
     })
 }

@@ -87,7 +87,7 @@ impl Catalog {
 }
 
 impl<R: Runtime> Shard<R> {
-    /// Answers CreateTable, UpdateTable, DeleteTable and DescribeTable with the table's record.
+    /// Answers whatever is asked about a table itself with its record, as it is after a change.
     pub(crate) async fn ask_catalog(&self, question: &ArchivedCatalog) -> Result<Vec<u8>, Refusal> {
         let Some(catalog) = &self.catalog else {
             return Err(self.internal(&"a question to the catalog came to a shard that does not lead it"));

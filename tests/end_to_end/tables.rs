@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProvisionedThroughput, ScalarAttributeType,
-    TableStatus,
+    AttributeDefinition, BillingMode, ContinuousBackupsStatus, KeySchemaElement, KeyType,
+    ProvisionedThroughput, ScalarAttributeType, TableStatus, Tag, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
 use crate::server::{Server, assert_refused, create_table, n, s, wait_active};
@@ -109,6 +109,55 @@ async fn describe_table_counts_items() {
     let (items, less) = measure().await;
     assert_eq!(items, 40);
     assert!(less < bytes);
+}
+
+#[tokio::test]
+async fn tags_and_time_to_live_survive_a_restart() {
+    let data = crate::server::data_directory();
+    let server = Server::start_in(data.path());
+    let client = server.client();
+    create_table(&client, "tab", None).await;
+    let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/tab";
+    let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build().unwrap();
+    let tags = [tag("owner", "me"), tag("stage", "test")];
+    client.tag_resource().resource_arn(arn).set_tags(Some(tags.to_vec())).send().await.unwrap();
+    client.untag_resource().resource_arn(arn).tag_keys("stage").send().await.unwrap();
+    let specification = TimeToLiveSpecification::builder().attribute_name("expires").enabled(true);
+    let specification = specification.build().unwrap();
+    let enable =
+        client.update_time_to_live().table_name("tab").time_to_live_specification(specification.clone());
+    let enabled = enable.clone().send().await.unwrap();
+    assert_eq!(enabled.time_to_live_specification, Some(specification));
+    assert_refused(enable.send().await, "ValidationException", "TimeToLive is already enabled");
+    server.stop();
+
+    let server = Server::start_in(data.path());
+    let client = server.client();
+    let listed = client.list_tags_of_resource().resource_arn(arn).send().await.unwrap();
+    assert_eq!(listed.tags(), &tags[..1]);
+    let described = client.describe_time_to_live().table_name("tab").send().await.unwrap();
+    let described = described.time_to_live_description.unwrap();
+    assert_eq!(described.attribute_name(), Some("expires"));
+    assert_eq!(described.time_to_live_status(), Some(&TimeToLiveStatus::Enabled));
+}
+
+#[tokio::test]
+async fn the_service_describes_itself() {
+    let server = Server::start();
+    let client = server.client();
+    create_table(&client, "tab", None).await;
+    let limits = client.describe_limits().send().await.unwrap();
+    assert_eq!(limits.table_max_read_capacity_units(), Some(40_000));
+    let endpoints = client.describe_endpoints().send().await.unwrap();
+    assert_eq!(endpoints.endpoints()[0].address(), server.address());
+    let backups = client.describe_continuous_backups().table_name("tab").send().await.unwrap();
+    let backups = backups.continuous_backups_description.unwrap();
+    assert_eq!(backups.continuous_backups_status(), &ContinuousBackupsStatus::Disabled);
+    assert_refused(
+        client.describe_continuous_backups().table_name("none").send().await,
+        "TableNotFoundException",
+        "Table not found: none",
+    );
 }
 
 #[tokio::test]

@@ -4,11 +4,17 @@ use crate::{
     item::{Corrupt, ItemBuilder, ItemRef, MapRef},
     key::{KeyAttribute, KeySchema, KeyType, TableId},
     record::{Fields, push_bool, push_list, push_map, push_number, push_text},
-    table::{AttributeDefinition, Billing, BillingMode, Encryption, Table, TableClass, TableStatus, Tag},
+    table::{
+        AttributeDefinition, Billing, BillingMode, Encryption, Table, TableClass, TableStatus, Tag,
+        TimeToLive,
+    },
 };
 
-/// The version of a table's record. Indexes, streams, time to live and replicas come with the next ones.
-pub const TABLE_VERSION: u64 = 1;
+/// The version of a table's record as it is written. Indexes, streams and replicas come with the next ones.
+pub const TABLE_VERSION: u64 = 2;
+
+/// The first version that knows `ttl`. Older records are read, without it.
+const TTL_VERSION: u64 = 2;
 
 impl Table {
     /// The table's record.
@@ -42,13 +48,17 @@ impl Table {
             push_text(out, "key", &tag.key);
             push_text(out, "value", &tag.value);
         });
+        if let Some(time_to_live) = &self.time_to_live {
+            push_map(out, "ttl", |out| push_text(out, "attribute", &time_to_live.attribute));
+        }
         builder.finish()
     }
 
     /// Reads a record that `ItemRef::check` has passed; a version or an attribute that it does not know is refused.
     pub fn from_item(item: ItemRef<'_>) -> Result<Table, Corrupt> {
         let mut fields = Fields::new(item.as_map());
-        if fields.number("v")? != TABLE_VERSION {
+        let version = fields.number("v")?;
+        if !(1..=TABLE_VERSION).contains(&version) {
             return Err(Corrupt::new("a table record of an unknown version", 0));
         }
         let table = Table {
@@ -72,6 +82,10 @@ impl Table {
                 .unwrap_or_default(),
             encryption: fields.optional("encryption", Fields::map)?.map(read_encryption).transpose()?,
             tags: fields.list("tags", read_tag)?,
+            time_to_live: match version {
+                TTL_VERSION.. => fields.optional("ttl", Fields::map)?.map(read_time_to_live).transpose()?,
+                _ => None,
+            },
         };
         fields.end()?;
         Ok(table)
@@ -123,6 +137,13 @@ fn read_encryption(map: MapRef<'_>) -> Result<Encryption, Corrupt> {
     let key = fields.optional("key", Fields::text)?.map(str::to_owned);
     fields.end()?;
     Ok(Encryption { key })
+}
+
+fn read_time_to_live(map: MapRef<'_>) -> Result<TimeToLive, Corrupt> {
+    let mut fields = Fields::new(map);
+    let attribute = fields.text("attribute")?.to_owned();
+    fields.end()?;
+    Ok(TimeToLive { attribute })
 }
 
 fn read_tag(map: MapRef<'_>) -> Result<Tag, Corrupt> {

@@ -23,6 +23,7 @@ pub(crate) fn small_table() -> Table {
         class: TableClass::Default,
         encryption: None,
         tags: vec![],
+        time_to_live: None,
     }
 }
 
@@ -56,6 +57,7 @@ pub(crate) fn full_table() -> Table {
         class: TableClass::InfrequentAccess,
         encryption: Some(Encryption { key: Some(text("alias/aws/dynamodb")) }),
         tags: vec![tag("a", ""), tag("b", "2")],
+        time_to_live: Some(TimeToLive { attribute: text("expires") }),
     }
 }
 
@@ -80,6 +82,8 @@ fn a_record_goes_there_and_back() {
     }
     check(&|table| table.encryption = Some(Encryption { key: None }));
     check(&|table| table.encryption = None);
+    check(&|table| table.time_to_live = None);
+    check(&|table| table.time_to_live = Some(TimeToLive { attribute: "t".to_owned() }));
 }
 
 #[test]
@@ -93,6 +97,23 @@ fn bytes_are_those_of_the_format_page() {
         .map(|word| u8::from_str_radix(word, 16).expect("hex"))
         .collect();
     assert_eq!(shown, small_table().to_item(), "{}", hex(&small_table().to_item()));
+}
+
+/// The smallest table as version 1 wrote it: it still opens, and is written anew as what it is now.
+#[test]
+fn records_of_version_1_are_read() {
+    let old = "\
+        01 01 0B 22 67 76 7D 84 A1 AC BA C2 C9 CF 0A 61 74 74 72 69 62 75 74 65 73 08 01 01 13 07 01 02 \
+        07 0E 04 6E 61 6D 65 01 70 04 74 79 70 65 01 53 07 62 69 6C 6C 69 6E 67 07 01 04 12 27 2E 36 0F \
+        64 65 63 72 65 61 73 65 73 5F 74 6F 64 61 79 02 80 04 6D 6F 64 65 01 50 41 59 5F 50 45 52 5F 52 \
+        45 51 55 45 53 54 04 72 65 61 64 02 80 05 77 72 69 74 65 02 80 0A 63 72 65 61 74 65 64 5F 75 73 \
+        02 C0 82 14 02 69 64 02 C0 82 14 04 6E 61 6D 65 01 74 09 70 61 72 74 69 74 69 6F 6E 07 01 02 07 \
+        0E 04 6E 61 6D 65 01 70 04 74 79 70 65 01 53 09 70 72 6F 74 65 63 74 65 64 04 06 73 74 61 74 75 \
+        73 01 41 43 54 49 56 45 04 74 61 67 73 08 01 00 04 75 75 69 64 01 75 01 76 02 C0 82 14";
+    let old: Vec<u8> =
+        old.split_whitespace().map(|word| u8::from_str_radix(word, 16).expect("hex")).collect();
+    assert_eq!(read(&old), Ok(small_table()));
+    assert_ne!(small_table().to_item(), old);
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -119,7 +140,11 @@ fn what_is_not_understood_is_refused() {
     };
     let set =
         |name: &'static str, value: Value| broken(&|map| drop(map.insert(name.to_owned(), value.clone())));
-    assert_eq!(set("v", Value::N(2_u64.into())), "a table record of an unknown version");
+    assert_eq!(set("v", Value::N(0_u64.into())), "a table record of an unknown version");
+    assert_eq!(set("v", Value::N(3_u64.into())), "a table record of an unknown version");
+    assert_eq!(set("v", Value::N(1_u64.into())), "an unknown attribute in a record");
+    assert_eq!(set("ttl", text("expires")), "an attribute of the wrong type in a record");
+    assert_eq!(broken(&|map| inside(map, "ttl", "unit", Value::Null)), "an unknown attribute in a record");
     assert_eq!(set("stream", Value::Null), "an unknown attribute in a record");
     assert_eq!(set("status", text("GONE")), "an unknown word in a record");
     assert_eq!(set("class", text("Standard")), "an unknown word in a record");

@@ -59,6 +59,19 @@ fn requests() -> Vec<Request> {
             deletion_protection: Some(true),
             table_class: Some(TableClass::InfrequentAccess),
         })),
+        Operation::Catalog(Catalog::Tag(Tags {
+            name: "music".to_string(),
+            tags: vec![("a".to_string(), String::new()), ("b".to_string(), "2".to_string())],
+        })),
+        Operation::Catalog(Catalog::Untag(TagKeys {
+            name: "music".to_string(),
+            keys: vec!["a".to_string()],
+        })),
+        Operation::Catalog(Catalog::TimeToLive(TimeToLiveChange {
+            name: "music".to_string(),
+            attribute: "expires".to_string(),
+            enabled: true,
+        })),
         Operation::Drop(Drop { vnode: 3, table: 4 }),
         Operation::Measure(Measure { table: 4 }),
     ];

@@ -172,6 +172,7 @@ fn table() -> Table {
         deletion_protection: false,
         class: TableClass::default(),
         encryption: None,
+        time_to_live: None,
         tags: Vec::new(),
     }
 }

@@ -49,6 +49,7 @@ pub(crate) async fn create_table<R: Runtime>(
         deletion_protection: parameters.boolean("DeletionProtectionEnabled").unwrap_or(false),
         class: take_class(&mut parameters).unwrap_or_default(),
         encryption: None,
+        time_to_live: None,
         tags: take_tags(&mut parameters)?,
     };
     parameters.finish()?;
@@ -127,7 +128,7 @@ pub(crate) async fn describe_table<R: Runtime>(
     let given = take_table_name(&mut parameters);
     parameters.finish()?;
     let name = router.table_name(&given)?.to_owned();
-    let table = read_record(&router.ask_catalog(Catalog::Describe(name)).await?)?;
+    let table = describe_record(router, name).await?;
     let measured = router.measure(table.id).await?;
     answer_description(router, "Table", &table, measured, out);
     Ok(())
@@ -281,7 +282,8 @@ fn take_class(parameters: &mut Parameters<'_>) -> Option<TableClass> {
     })
 }
 
-fn take_tags(parameters: &mut Parameters<'_>) -> Result<Vec<Tag>, ApiError> {
+/// Takes `Tags`, ascending by key; no key may come twice.
+pub(crate) fn take_tags(parameters: &mut Parameters<'_>) -> Result<Vec<Tag>, ApiError> {
     let elements = parameters.list("Tags").unwrap_or_default();
     let mut tags: Vec<Tag> = Vec::with_capacity(elements.len());
     for element in elements {
@@ -342,8 +344,13 @@ fn answer_description<R: Runtime>(
     answer.end();
 }
 
+/// A table as every core knows it.
+pub(crate) async fn describe_record<R: Runtime>(router: &Router<R>, name: String) -> Result<Table, ApiError> {
+    read_record(&router.ask_catalog(Catalog::Describe(name)).await?)
+}
+
 /// A table's record, as the catalog answers with it.
-fn read_record(record: &[u8]) -> Result<Table, ApiError> {
+pub(crate) fn read_record(record: &[u8]) -> Result<Table, ApiError> {
     let table = ItemRef::check(record).and_then(Table::from_item);
     table.map_err(|_| crate::route::misunderstood())
 }

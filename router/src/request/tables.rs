@@ -71,6 +71,49 @@ pub static UPDATE_TABLE: Structure = Structure {
 pub static DELETE_TABLE: Structure =
     Structure { name: "DeleteTableInput", members: &[required("TableName", &Shape::TableName)] };
 
+/// The input of TagResource.
+pub static TAG_RESOURCE: Structure = Structure {
+    name: "TagResourceInput",
+    members: &[required("ResourceArn", &RESOURCE_ARN_STRING), required("Tags", &TAG_LIST)],
+};
+
+/// The input of UntagResource.
+pub static UNTAG_RESOURCE: Structure = Structure {
+    name: "UntagResourceInput",
+    members: &[required("ResourceArn", &RESOURCE_ARN_STRING), required("TagKeys", &TAG_KEY_LIST)],
+};
+
+/// The input of ListTagsOfResource.
+pub static LIST_TAGS_OF_RESOURCE: Structure = Structure {
+    name: "ListTagsOfResourceInput",
+    members: &[optional("NextToken", &NEXT_TOKEN_STRING), required("ResourceArn", &RESOURCE_ARN_STRING)],
+};
+
+/// The input of UpdateTimeToLive.
+pub static UPDATE_TIME_TO_LIVE: Structure = Structure {
+    name: "UpdateTimeToLiveInput",
+    members: &[
+        required("TableName", &Shape::TableName),
+        required("TimeToLiveSpecification", &TIME_TO_LIVE_SPECIFICATION),
+    ],
+};
+
+/// The input of DescribeTimeToLive.
+pub static DESCRIBE_TIME_TO_LIVE: Structure =
+    Structure { name: "DescribeTimeToLiveInput", members: &[required("TableName", &Shape::TableName)] };
+
+/// The input of DescribeLimits.
+pub static DESCRIBE_LIMITS: Structure = Structure { name: "DescribeLimitsInput", members: &[] };
+
+/// The input of DescribeEndpoints.
+pub static DESCRIBE_ENDPOINTS: Structure = Structure { name: "DescribeEndpointsRequest", members: &[] };
+
+/// The input of DescribeContinuousBackups.
+pub static DESCRIBE_CONTINUOUS_BACKUPS: Structure = Structure {
+    name: "DescribeContinuousBackupsInput",
+    members: &[required("TableName", &Shape::TableName)],
+};
+
 /// The input of PutItem.
 pub static PUT_ITEM: Structure = Structure {
     name: "PutItemInput",
@@ -301,6 +344,14 @@ pub(crate) static TAG: Shape = Shape::Structure(&Structure {
     members: &[required("Key", &TAG_KEY_STRING), required("Value", &TAG_VALUE_STRING)],
 });
 pub(crate) static TAG_LIST: Shape = list(&TAG);
+pub(crate) static TAG_KEY_LIST: Shape = list(&TAG_KEY_STRING);
+pub(crate) static RESOURCE_ARN_STRING: Shape = text_of(1, 1283);
+pub(crate) static NEXT_TOKEN_STRING: Shape = text();
+pub(crate) static TIME_TO_LIVE_ATTRIBUTE_NAME: Shape = text_of(1, 255);
+pub(crate) static TIME_TO_LIVE_SPECIFICATION: Shape = Shape::Structure(&Structure {
+    name: "TimeToLiveSpecification",
+    members: &[required("AttributeName", &TIME_TO_LIVE_ATTRIBUTE_NAME), required("Enabled", &Shape::Boolean)],
+});
 pub(crate) static VECTOR_DISTANCE_FUNCTION: Shape = word(&["COSINE", "DOT_PRODUCT", "EUCLIDEAN"]);
 pub(crate) static ATTRIBUTE_NAME: Shape = text_of(0, 65535);
 pub(crate) static SEARCH_SCHEMA_ELEMENT_TYPE: Shape = word(&["HASH", "INLINE_FILTER"]);

@@ -8,6 +8,11 @@ fn tables() {
 }
 
 #[test]
+fn settings() {
+    play(include_str!("scripts/settings.script"));
+}
+
+#[test]
 fn items() {
     play(include_str!("scripts/items.script"));
 }

@@ -9,7 +9,7 @@
 //! => ValidationException: 2 validation errors detected: ...
 //! ```
 //!
-//! A body goes on over the lines up to `=>`. An answer with an item behind an exception is `Name: message | {...}`.
+//! A body goes on over the lines up to `=>`; nothing behind it is an answer without a body. An answer with an item behind an exception is `Name: message | {...}`.
 
 use router::RouterOptions;
 

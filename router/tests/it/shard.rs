@@ -10,7 +10,7 @@ use model::item::ItemRef;
 use model::key::{TableId, key_item, key_of_item, keyspace, table_range, token_range};
 use model::map::Map;
 use model::ring::VnodeId;
-use model::table::{BillingMode, Table, TableClass, TableStatus};
+use model::table::{BillingMode, Table, TableClass, TableStatus, Tag, TimeToLive};
 use net::map::MapCell;
 use net::message::{
     self, ArchivedCatalog, ArchivedGet, ArchivedKeyAt, ArchivedOperation, ArchivedReturnValues, ArchivedScan,
@@ -261,6 +261,25 @@ impl Store {
                     table.class = TableClass::InfrequentAccess;
                 }
                 table
+            }
+            ArchivedCatalog::Tag(change) => {
+                let mut table = existing(&change.name)?;
+                for tag in change.tags.iter() {
+                    table.tags.retain(|old| old.key != tag.0.as_str());
+                    table.tags.push(Tag { key: tag.0.to_string(), value: tag.1.to_string() });
+                }
+                table.tags.sort_by(|left, right| left.key.cmp(&right.key));
+                table
+            }
+            ArchivedCatalog::Untag(change) => {
+                let mut table = existing(&change.name)?;
+                table.tags.retain(|tag| !change.keys.iter().any(|key| key.as_str() == tag.key));
+                table
+            }
+            ArchivedCatalog::TimeToLive(change) => {
+                let attribute = change.attribute.to_string();
+                let time_to_live = change.enabled.then_some(TimeToLive { attribute });
+                Table { time_to_live, ..existing(&change.name)? }
             }
             ArchivedCatalog::Describe(name) => return Ok((existing(name)?, map)),
             ArchivedCatalog::Delete(name) => {

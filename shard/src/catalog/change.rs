@@ -3,10 +3,11 @@
 use super::State;
 use model::error::{ApiError, Code};
 use model::item::ItemRef;
-use model::limits::TABLES_MAX;
-use model::table::{Billing, BillingMode, Table, TableClass, TableStatus};
+use model::limits::{TABLES_MAX, TAGS_MAX};
+use model::table::{Billing, BillingMode, Table, TableClass, TableStatus, Tag, TimeToLive};
 use net::message::{ArchivedBillingMode, ArchivedCatalog, ArchivedTableChange, ArchivedTableClass};
 use runtime::{Purpose, Runtime};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// What a client wants changed, out of its message.
@@ -17,6 +18,12 @@ pub(crate) enum Change {
     Update(Settings),
     /// DeleteTable.
     Delete(String),
+    /// TagResource, with the table's name.
+    Tag(String, Vec<Tag>),
+    /// UntagResource: the table's name and the tags' keys.
+    Untag(String, Vec<String>),
+    /// UpdateTimeToLive: the table's name, the attribute, and whether it is to be enabled.
+    TimeToLive(String, String, bool),
 }
 
 /// The settings of UpdateTable; what is `None` stays.
@@ -46,6 +53,19 @@ impl Change {
             }
             ArchivedCatalog::Update(change) => Ok(Change::Update(Settings::read(change))),
             ArchivedCatalog::Delete(name) => Ok(Change::Delete(name.as_str().to_string())),
+            ArchivedCatalog::Tag(change) => {
+                let tags = change.tags.iter();
+                let tags = tags.map(|tag| Tag { key: tag.0.to_string(), value: tag.1.to_string() });
+                Ok(Change::Tag(change.name.to_string(), tags.collect()))
+            }
+            ArchivedCatalog::Untag(change) => {
+                let keys = change.keys.iter().map(ToString::to_string).collect();
+                Ok(Change::Untag(change.name.to_string(), keys))
+            }
+            ArchivedCatalog::TimeToLive(change) => {
+                let (name, attribute) = (change.name.to_string(), change.attribute.to_string());
+                Ok(Change::TimeToLive(name, attribute, change.enabled))
+            }
             ArchivedCatalog::Describe(_) => unreachable!("a description changes nothing"),
         }
     }
@@ -56,6 +76,11 @@ impl Change {
             Change::Create(table) => plan_create(*table, state, rt),
             Change::Update(settings) => plan_update(settings, state, rt),
             Change::Delete(name) => plan_delete(&name, state),
+            Change::Tag(name, tags) => plan_tag(&name, tags, state),
+            Change::Untag(name, keys) => plan_untag(&name, &keys, state),
+            Change::TimeToLive(name, attribute, enabled) => {
+                plan_time_to_live(&name, attribute, enabled, state)
+            }
         }
     }
 }
@@ -116,6 +141,55 @@ fn plan_update<R: Runtime>(settings: Settings, state: &State, rt: &R) -> Result<
     table.deletion_protection = settings.deletion_protection.unwrap_or(table.deletion_protection);
     table.class = settings.class.unwrap_or(table.class);
     Ok(Plan::Write(Box::new(table)))
+}
+
+/// Tags do not touch the table's work: it stays ACTIVE, as it does below.
+fn plan_tag(name: &str, new: Vec<Tag>, state: &State) -> Result<Plan, ApiError> {
+    let table = existing(name, state)?;
+    refuse_unless_active(&table)?;
+    let mut tags: BTreeMap<String, String> =
+        table.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+    tags.extend(new.into_iter().map(|tag| (tag.key, tag.value)));
+    if tags.len() > TAGS_MAX {
+        return Err(ApiError::validation(format!(
+            "One or more parameter values were invalid: A table has at most {TAGS_MAX} tags"
+        )));
+    }
+    Ok(with_tags(&table, tags.into_iter().map(|(key, value)| Tag { key, value }).collect()))
+}
+
+fn plan_untag(name: &str, keys: &[String], state: &State) -> Result<Plan, ApiError> {
+    let table = existing(name, state)?;
+    refuse_unless_active(&table)?;
+    Ok(with_tags(&table, table.tags.iter().filter(|tag| !keys.contains(&tag.key)).cloned().collect()))
+}
+
+fn with_tags(table: &Rc<Table>, tags: Vec<Tag>) -> Plan {
+    if tags == table.tags {
+        return Plan::Nothing(table.clone());
+    }
+    Plan::Write(Box::new(Table { tags, ..Table::clone(table) }))
+}
+
+fn plan_time_to_live(name: &str, attribute: String, enabled: bool, state: &State) -> Result<Plan, ApiError> {
+    let table = existing(name, state)?;
+    refuse_unless_active(&table)?;
+    let refused = match (&table.time_to_live, enabled) {
+        (Some(now), _) if now.attribute != attribute => {
+            let now = &now.attribute;
+            Some(format!("TimeToLive is active on a different AttributeName: current AttributeName is {now}"))
+        }
+        (Some(_), true) => Some("TimeToLive is already enabled".to_string()),
+        (None, false) => Some("TimeToLive is already disabled".to_string()),
+        (Some(_), false) | (None, true) => None,
+    };
+    match refused {
+        Some(message) => Err(ApiError::validation(message)),
+        None => {
+            let time_to_live = enabled.then_some(TimeToLive { attribute });
+            Ok(Plan::Write(Box::new(Table { time_to_live, ..Table::clone(&table) })))
+        }
+    }
 }
 
 fn existing(name: &str, state: &State) -> Result<Rc<Table>, ApiError> {

@@ -3,8 +3,11 @@
 use crate::crash::{small, small_world};
 use crate::harness::*;
 use model::error::Code;
-use model::table::{BillingMode, Table, TableStatus};
-use net::message::{BillingMode as NewMode, Catalog, KeyAt, Operation, TableChange, TableClass};
+use model::table::{BillingMode, Table, TableStatus, TimeToLive};
+use net::message::{
+    BillingMode as NewMode, Catalog, KeyAt, Operation, TableChange, TableClass, TagKeys, Tags,
+    TimeToLiveChange,
+};
 use runtime::sync::join_all;
 use std::collections::BTreeSet;
 
@@ -337,5 +340,76 @@ fn only_the_first_shard_changes_the_catalog() {
         let answer = client.send(model::ring::ShardId(1), Operation::Catalog(create("t"))).await.unwrap();
         assert_eq!(answer.failure().0, Code::InternalServerError);
         assert!(client.mesh.map().get().tables.is_empty());
+    });
+}
+
+#[test]
+fn tags_come_and_go_and_survive_a_restart() {
+    let node = Node::new(31, 2);
+    let tags = |names: &[(&str, &str)]| -> Vec<(String, String)> {
+        names.iter().map(|(key, value)| ((*key).to_string(), (*value).to_string())).collect()
+    };
+    let shown = |table: &Table| -> Vec<(String, String)> {
+        table.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()
+    };
+    node.run(|client| async move {
+        client.create("t").await;
+        let tag = |names: &[(&str, &str)]| Catalog::Tag(Tags { name: "t".to_string(), tags: tags(names) });
+        let untag = |keys: &[&str]| {
+            let keys = keys.iter().map(ToString::to_string).collect();
+            Catalog::Untag(TagKeys { name: "t".to_string(), keys })
+        };
+        let tagged = client.catalog(tag(&[("b", "1"), ("a", "")])).await.table();
+        assert_eq!(tagged.status, TableStatus::Active);
+        assert_eq!(shown(&tagged), tags(&[("a", ""), ("b", "1")]));
+        let tagged = client.catalog(tag(&[("b", "2"), ("c", "3")])).await.table();
+        assert_eq!(shown(&tagged), tags(&[("a", ""), ("b", "2"), ("c", "3")]));
+        let untagged = client.catalog(untag(&["a", "none"])).await.table();
+        assert_eq!(shown(&untagged), tags(&[("b", "2"), ("c", "3")]));
+        let many: Vec<(String, String)> = (0..49).map(|n| (format!("n{n}"), String::new())).collect();
+        let many = |count| Catalog::Tag(Tags { name: "t".to_string(), tags: many[..count].to_vec() });
+        assert_eq!(client.catalog(many(48)).await.table().tags.len(), 50);
+        let message = "One or more parameter values were invalid: A table has at most 50 tags";
+        assert_eq!(client.catalog(many(49)).await.failure(), (Code::Validation, message));
+        let version = client.mesh.map().get().version;
+        assert_eq!(client.catalog(untag(&["none"])).await.table().tags.len(), 50);
+        assert_eq!(client.mesh.map().get().version, version, "what changes nothing writes nothing");
+    });
+    node.restart();
+    node.run(|client| async move {
+        assert_eq!(client.catalog(Catalog::Describe("t".to_string())).await.table().tags.len(), 50);
+    });
+}
+
+#[test]
+fn time_to_live_is_switched_on_and_off_and_survives_a_restart() {
+    let node = Node::new(32, 2);
+    let switch = |attribute: &str, enabled| {
+        let (name, attribute) = ("t".to_string(), attribute.to_string());
+        Catalog::TimeToLive(TimeToLiveChange { name, attribute, enabled })
+    };
+    node.run(|client| async move {
+        let unknown = "Requested resource not found: Table: t not found";
+        let refused = client.catalog(switch("x", true)).await;
+        assert_eq!(refused.failure(), (Code::ResourceNotFound, unknown));
+        client.create("t").await;
+        let refused = client.catalog(switch("x", false)).await;
+        assert_eq!(refused.failure(), (Code::Validation, "TimeToLive is already disabled"));
+        let table = client.catalog(switch("x", true)).await.table();
+        assert_eq!(table.status, TableStatus::Active);
+        assert_eq!(table.time_to_live, Some(TimeToLive { attribute: "x".to_string() }));
+        let refused = client.catalog(switch("x", true)).await;
+        assert_eq!(refused.failure(), (Code::Validation, "TimeToLive is already enabled"));
+        let message = "TimeToLive is active on a different AttributeName: current AttributeName is x";
+        for enabled in [true, false] {
+            let refused = client.catalog(switch("y", enabled)).await;
+            assert_eq!(refused.failure(), (Code::Validation, message));
+        }
+    });
+    node.restart();
+    node.run(|client| async move {
+        let table = client.catalog(Catalog::Describe("t".to_string())).await.table();
+        assert_eq!(table.time_to_live, Some(TimeToLive { attribute: "x".to_string() }));
+        assert_eq!(client.catalog(switch("x", false)).await.table().time_to_live, None);
     });
 }

@@ -534,6 +534,7 @@ pub fn table(name: &str) -> Table {
         deletion_protection: false,
         class: TableClass::default(),
         encryption: None,
+        time_to_live: None,
         tags: Vec::new(),
     }
 }
