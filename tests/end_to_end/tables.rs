@@ -92,7 +92,7 @@ async fn describe_table_counts_items() {
     };
     assert_eq!(measure().await, (0, 0));
     for number in 0..50 {
-        let key = s(&format!("k{number}"));
+        let key = s(format!("k{number}"));
         for value in 0..2 {
             let put = client.put_item().table_name("counted").item("p", key.clone()).item("v", n(value));
             put.send().await.unwrap();
@@ -103,7 +103,7 @@ async fn describe_table_counts_items() {
     assert_eq!(items, 50);
     assert!((50 * 10..50 * 100).contains(&bytes), "{bytes} bytes");
     for number in 0..10 {
-        let key = s(&format!("k{number}"));
+        let key = s(format!("k{number}"));
         client.delete_item().table_name("counted").key("p", key).send().await.unwrap();
     }
     let (items, less) = measure().await;
