@@ -11,18 +11,18 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use model::map::Map;
 use model::ring::ShardId;
 use net::map::MapCell;
 use net::mesh::{Mesh, MeshOptions};
 use router::{Router, RouterOptions};
-use runtime::real::{RealOptions, RealRuntime, Stopper, check_port_free};
+use runtime::real::{Probe, RealOptions, RealRuntime, Stopper, check_port_free, probe};
 use runtime::sync::{Either, select, timeout};
 use runtime::{Class, Runtime};
 use shard::node::Identity;
@@ -39,7 +39,6 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Runs a node until it is told to stop. `started` is when the process began, for the banner.
 pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
-    tuning::kernel::try_io_uring()?;
     let http = check_port_free(config.http).with_context(|| {
         format!(
             "cannot listen on {}\n  what to do: stop what listens there, or choose another --http",
@@ -47,7 +46,10 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
         )
     })?;
     let data = DataDir::open(&config.data_dir)?;
-    let device = tuning::device::probe(data.path())?;
+    let probe = probe(data.path());
+    if let Some(obstacle) = probe.obstacle() {
+        bail!("{obstacle}");
+    }
     let cpus = tuning::cpus::read();
     let shards_default = u16::try_from(cpus.usable().len()).unwrap_or(u16::MAX);
     let identity = identify(data.path(), cpus.usable()[0], config.shards, shards_default)?;
@@ -58,12 +60,8 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let cores: Vec<usize> = cpus.usable().iter().copied().cycle().take(shard_count).collect();
     let options = RealOptions { stopper: stopper.clone(), ..RealOptions::new(cores.clone(), data.path()) };
     let banner = Banner {
-        data: format!(
-            "{} ({}, durable write of 4 KiB in {:.0} us)",
-            data.path().display(),
-            device.file_system,
-            device.durable_write.as_secs_f64() * 1e6
-        ),
+        data: data.path().to_path_buf(),
+        probe,
         cores,
         memory_bytes: config.memory_bytes_per_shard(shard_count)? * shard_count as u64,
         http,
@@ -135,7 +133,7 @@ fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
 
 /// What every core needs to know; shared, and never changed but by counting.
 struct Core {
-    data_dir: std::path::PathBuf,
+    data_dir: PathBuf,
     http: SocketAddr,
     identity: Identity,
     config: Config,
@@ -215,7 +213,8 @@ fn leave_core(error: shard::Error) -> anyhow::Error {
 
 /// What is said when everything listens.
 struct Banner {
-    data: String,
+    data: PathBuf,
+    probe: Probe,
     cores: Vec<usize>,
     memory_bytes: u64,
     http: SocketAddr,
@@ -241,15 +240,20 @@ impl Banner {
         format!(
             "torc {version}\n\
              listening http://{http}\n\
-             \x20 data     {data}\n\
+             \x20 data     {data} ({file_system}, {free} free, a durable write takes {durable:.0} us)\n\
              \x20 shards   {count} on {noun} {cores}\n\
              \x20 memory   {memory} for memtables and caches\n\
-             \x20 disk     O_DIRECT and O_DSYNC work here, through io_uring\n\
+             \x20 disk     O_DIRECT and O_DSYNC work through io_uring; polled I/O {polling}\n\
              \x20 try      AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws dynamodb list-tables --endpoint-url http://{http} --region {region}\n\
              ready in {ready:.0} ms; Ctrl-C stops\n",
             version = env!("CARGO_PKG_VERSION"),
             http = self.http,
-            data = self.data,
+            data = self.data.display(),
+            file_system = self.probe.file_system,
+            free = show_bytes(self.probe.bytes_free),
+            durable = self.probe.o_dsync.as_ref().map_or(0.0, |time| time.as_secs_f64() * 1e6),
+            polling =
+                if self.probe.polling.is_ok() { "works" } else { "does not: completions are interrupts" },
             count = self.cores.len(),
             cores = cores.join(", "),
             memory = show_bytes(self.memory_bytes),

@@ -13,9 +13,16 @@ const REFUSAL_TIME_MAX: Duration = Duration::from_secs(60);
 fn the_banner_says_where_everything_is() {
     let server = Server::start();
     let banner = server.banner();
-    for part in
-        ["torc", "listening http://127.0.0.1:", "data", "shards", "O_DIRECT", "O_DSYNC", "aws dynamodb"]
-    {
+    for part in [
+        "torc",
+        "listening http://127.0.0.1:",
+        "data",
+        "shards",
+        "O_DIRECT",
+        "O_DSYNC",
+        "polled I/O",
+        "aws dynamodb",
+    ] {
         assert!(banner.contains(part), "no {part:?} in\n{banner}");
     }
     assert!(banner.contains(server.data().to_str().unwrap()), "{banner}");
@@ -54,6 +61,14 @@ fn a_taken_port_is_named() {
     let output = refused(command(data.path(), &["--http", first.address()]));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains(first.address()), "{text}");
+}
+
+#[test]
+fn a_data_directory_that_is_memory_is_refused() {
+    let memory = tempfile::Builder::new().prefix("torc-test-").tempdir_in("/dev/shm").unwrap();
+    let output = refused(command(memory.path(), ANY_PORT));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("tmpfs") && text.contains("ext4"), "{text}");
 }
 
 #[test]

@@ -29,12 +29,6 @@ pub fn read() -> Memory {
     }
 }
 
-/// Bytes of process `pid` that are in memory now (`VmRSS`), or of this process for `None`.
-pub fn resident_bytes(pid: Option<u32>) -> Option<u64> {
-    let pid = pid.map_or("self".to_string(), |pid| pid.to_string());
-    parse_kib(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmRSS:")
-}
-
 /// A file of this process's cgroup (version 2). The path may not exist.
 pub(crate) fn cgroup_file(name: &str) -> PathBuf {
     let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

@@ -21,8 +21,6 @@ fn the_smaller_limit_counts() {
 }
 
 #[test]
-fn this_process_uses_some() {
+fn this_machine_has_some() {
     assert!(read().usable_bytes() > 1 << 20);
-    assert!(resident_bytes(None).is_some_and(|bytes| bytes > 1 << 16));
-    assert_eq!(resident_bytes(Some(u32::MAX)), None);
 }
