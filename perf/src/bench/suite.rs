@@ -93,10 +93,13 @@ impl Bench {
     fn figure(&self, report: &mut Report, workload: WorkloadKind, connections: usize) -> anyhow::Result<()> {
         let verb = if workload == WorkloadKind::Put { "put" } else { "get" };
         let table = format!("{}-{verb}-{connections}", self.options.table);
-        let options = Options { workload, connections, table, ..self.options.clone() };
+        // A core without a connection would have nothing to do.
+        let cores = self.options.cores.min(connections);
+        let options = Options { workload, connections, cores, table, ..self.options.clone() };
         let plural = if connections == 1 { "" } else { "s" };
         let name = format!("{verb}, {connections} connection{plural}");
-        report.measurements.push(self.client.measure(&name, options.plan()?)?);
+        let client = Client::new(cores, self.client.dir.clone())?;
+        report.measurements.push(client.measure(&name, options.plan()?)?);
         Ok(())
     }
 
