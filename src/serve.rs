@@ -12,6 +12,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use model::ring::ShardId;
 use net::map::MapCell;
 use net::mesh::{Mesh, MeshOptions};
 use router::{Router, RouterOptions};
-use runtime::real::{Probe, RealOptions, RealRuntime, Stopper, check_port_free, probe};
+use runtime::real::{Probe, RealOptions, RealRuntime, RealTask, Stopper, check_port_free, probe};
 use runtime::sync::{Either, select, timeout};
 use runtime::{Class, Runtime};
 use shard::node::Identity;
@@ -36,6 +37,9 @@ const VNODES_PER_SHARD: u32 = 8;
 
 /// Requests under way get this long to finish after Ctrl-C.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How often a core that is done looks for the others.
+const DRAIN_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs a node until it is told to stop. `started` is when the process began, for the banner.
 pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
@@ -77,6 +81,7 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
         banner,
         stopper,
         complain,
+        drained: AtomicUsize::new(0),
     });
     let outcome = runtime::real::run(options, move |rt| {
         let core = core.clone();
@@ -141,20 +146,56 @@ struct Core {
     stopper: Stopper,
     /// Takes the reason why a core could not go on.
     complain: flume::Sender<anyhow::Error>,
+    /// Cores whose router has answered its last request.
+    drained: AtomicUsize,
+}
+
+/// What runs on one core.
+struct Running {
+    /// Carries the mesh's calls until the end.
+    _carrier: RealTask<()>,
+    shard: Rc<Shard<RealRuntime>>,
+    keeper: RealTask<Result<(), shard::Error>>,
+    router: Rc<Router<RealRuntime>>,
+    server: RealTask<()>,
 }
 
 impl Core {
     /// Runs one core until the stop; a failure stops all cores.
     async fn run(&self, rt: RealRuntime) {
         let shard = rt.core();
-        if let Err(error) = self.try_run(rt).await {
+        let outcome = self.try_run(rt).await;
+        // However it ended: nobody shall wait for this core's router.
+        self.drained.fetch_add(1, Ordering::SeqCst);
+        if let Err(error) = outcome {
             let error = error.context(format!("shard {} cannot go on", shard.0));
             let _ = self.complain.send(error);
             self.stopper.stop();
         }
     }
 
+    /// Starts, serves until the stop, and ends in order. A stop during the start, because another core cannot go on, ends it
+    /// where it stands: the catalog would wait for that core for ever.
     async fn try_run(&self, rt: RealRuntime) -> anyhow::Result<()> {
+        let mut running = match select(self.start(&rt), rt.stopped()).await {
+            Either::First(started) => started?,
+            Either::Second(()) => return Ok(()),
+        };
+        self.banner.core_listens();
+        // By reference: the keeper has to go on until the shard is closed.
+        match select(&mut running.keeper, rt.stopped()).await {
+            Either::First(ended) => ended.map_err(leave_core)?,
+            Either::Second(()) => {}
+        }
+        running.router.stop();
+        // Whoever is not done by then is cut off: dropping the task closes its connections.
+        let _ = timeout(&rt, DRAIN_TIME_MAX, running.server).await;
+        self.wait_for_other_routers(&rt).await;
+        running.shard.close().await.map_err(leave_core)?;
+        Ok(())
+    }
+
+    async fn start(&self, rt: &RealRuntime) -> anyhow::Result<Running> {
         let ring = self.identity.founding_ring();
         let map = MapCell::new(Map { version: 0, ring, tables: std::collections::BTreeMap::new() });
         let mesh = Mesh::new(rt.clone(), map.clone(), MeshOptions::default());
@@ -162,8 +203,8 @@ impl Core {
             let mesh = mesh.clone();
             async move { mesh.run().await }
         });
-        let shard =
-            Shard::open(rt.clone(), self.shard_options(&rt)?, mesh.clone()).await.map_err(leave_core)?;
+        let options = self.shard_options(rt)?;
+        let shard = Shard::open(rt.clone(), options, mesh.clone()).await.map_err(leave_core)?;
         mesh.set_handler(shard.handler());
         let keeper = rt.spawn(Class::Foreground, {
             let shard = shard.clone();
@@ -171,24 +212,24 @@ impl Core {
         });
         // Until the catalog has spoken nobody knows which tables there are, and an answer would be a lie.
         map.at_least(1).await;
-        let router = Router::new(rt.clone(), self.router_options(), mesh.clone(), map);
-        let listener =
-            rt.listen(self.http).await.with_context(|| format!("cannot listen on {}", self.http))?;
+        let router = Router::new(rt.clone(), self.router_options(), mesh, map);
+        let listening = rt.listen(self.http).await;
+        let listener = listening.with_context(|| format!("cannot listen on {}", self.http))?;
         let server = rt.spawn(Class::Foreground, {
             let router = router.clone();
             async move { router.serve(listener).await }
         });
-        self.banner.core_listens();
-        match select(keeper, rt.stopped()).await {
-            Either::First(ended) => ended.map_err(leave_core)?,
-            Either::Second(()) => {}
+        Ok(Running { _carrier: carrier, shard, keeper, router, server })
+    }
+
+    /// A shard closes when no router asks it any more, those of the other cores included; within a bound.
+    async fn wait_for_other_routers(&self, rt: &RealRuntime) {
+        self.drained.fetch_add(1, Ordering::SeqCst);
+        let began = rt.now();
+        while self.drained.load(Ordering::SeqCst) < rt.core_count() && rt.now().since(began) < DRAIN_TIME_MAX
+        {
+            rt.sleep(DRAIN_PAUSE).await;
         }
-        router.stop();
-        // Whoever is not done by then is cut off: dropping the task closes its connections.
-        let _ = timeout(&rt, DRAIN_TIME_MAX, server).await;
-        shard.close().await.map_err(leave_core)?;
-        drop(carrier);
-        Ok(())
     }
 
     fn shard_options(&self, rt: &RealRuntime) -> anyhow::Result<ShardOptions> {
