@@ -49,8 +49,12 @@ async fn acknowledged_writes_survive_sigkill() {
         verify(&server.client(), &knowledge, round).await;
         // From a few writes to thousands; the moment differs by round and by what the machine does.
         let pause = Duration::from_millis(20 + (round as u64 * 37) % 180);
-        acknowledged_total += write_until_killed(server, &mut knowledge, pause).await;
+        acknowledged_total += write_until(server, &mut knowledge, pause, Server::kill).await;
     }
+    // The last time it is asked to stop, under the same load.
+    let server = Server::start_in(data.path());
+    verify(&server.client(), &knowledge, rounds).await;
+    write_until(server, &mut knowledge, Duration::from_millis(100), Server::stop).await;
     let server = Server::start_in(data.path());
     verify(&server.client(), &knowledge, rounds).await;
     assert!(
@@ -62,8 +66,8 @@ async fn acknowledged_writes_survive_sigkill() {
     verify(&server.client(), &knowledge, rounds + 1).await;
 }
 
-/// Runs all writers, kills the server after `pause`, and takes over what they know. Returns the acknowledged writes.
-async fn write_until_killed(server: Server, knowledge: &mut Knowledge, pause: Duration) -> usize {
+/// Runs all writers, ends the server after `pause`, and takes over what they know. Returns the acknowledged writes.
+async fn write_until(server: Server, knowledge: &mut Knowledge, pause: Duration, end: fn(Server)) -> usize {
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
@@ -74,7 +78,7 @@ async fn write_until_killed(server: Server, knowledge: &mut Knowledge, pause: Du
         })
         .collect();
     tokio::time::sleep(pause).await;
-    server.kill();
+    end(server);
     stop.store(true, Ordering::Relaxed);
     let mut acknowledged = 0;
     for writer in writers {

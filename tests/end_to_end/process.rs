@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use crate::server::{ANY_PORT, Server, command, create_table, data_directory, n, s};
+use crate::server::{ANY_PORT, Server, command, create_table, data_directory, lines_of, n, s};
 
 /// A refusal to start that takes longer than this has failed.
 const REFUSAL_TIME_MAX: Duration = Duration::from_secs(60);
@@ -136,9 +137,7 @@ async fn damaged_files_are_named_and_left_alone() {
         let mut bytes = bytes;
         bytes[100] ^= 0x40;
         std::fs::write(&file, &bytes).unwrap();
-        let mut start = command(copy.path(), ANY_PORT);
-        let outcome = start.stdout(Stdio::null()).stderr(Stdio::piped());
-        if let Some(text) = refusal_within(outcome, Duration::from_secs(3)) {
+        if let Some(text) = refusal_to_start(command(copy.path(), ANY_PORT)) {
             damaged += 1;
             assert!(text.contains(name), "{name} is not named in {text}");
             assert!(text.contains("offset") || text.contains("byte"), "no offset in {text}");
@@ -177,21 +176,29 @@ fn refused(mut command: std::process::Command) -> Output {
     output
 }
 
-/// What it says on stderr if it refuses to start within `time`; `None` if it runs, and then it is killed.
-fn refusal_within(command: &mut std::process::Command, time: Duration) -> Option<String> {
-    let mut child = command.spawn().unwrap();
-    let deadline = Instant::now() + time;
-    while Instant::now() < deadline {
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(!status.success());
-            let output = child.wait_with_output().unwrap();
-            return Some(String::from_utf8_lossy(&output.stderr).to_string());
+/// What it says on stderr if it refuses to start; `None` if it gets ready, and then it is killed.
+fn refusal_to_start(mut command: std::process::Command) -> Option<String> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = lines_of(child.stdout.take().unwrap());
+    loop {
+        match lines.recv_timeout(REFUSAL_TIME_MAX) {
+            Ok(line) if line.starts_with("ready") => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                return None;
+            }
+            Ok(_) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                let output = child.wait_with_output().unwrap();
+                assert!(!output.status.success());
+                return Some(String::from_utf8_lossy(&output.stderr).to_string());
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
+                panic!("neither ready nor refused within {REFUSAL_TIME_MAX:?}");
+            }
         }
-        std::thread::sleep(Duration::from_millis(5));
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    None
 }
 
 /// Copies all files below `from` but one to the same places below `to`; returns that one's place.

@@ -154,7 +154,8 @@ pub fn send_signal(pid: u32, name: &str) {
     assert!(status.success());
 }
 
-fn lines_of(output: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
+/// The lines of a process's output as they come; disconnected at its end.
+pub fn lines_of(output: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
