@@ -57,11 +57,6 @@ impl History {
         self.keys.entry(key.to_string()).or_default().push(event);
     }
 
-    /// The keys that were touched.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.keys.keys().map(String::as_str)
-    }
-
     /// Checks all keys; `finals` holds the version that each shows at the end. The error tells the first lie.
     pub fn check(&self, finals: &BTreeMap<String, u64>) -> Result<Totals, String> {
         let mut totals = Totals::default();
