@@ -32,6 +32,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("io-uring", &["perf", "tuning"]),
     ("rkyv", &["net", "router", "shard"]),
     ("httparse", &["perf", "router"]),
+    ("ring", &["router"]),
     ("serde_json", &["perf", "torc"]),
     ("base64", &["model", "router"]),
     ("anyhow", &["perf", "torc"]),

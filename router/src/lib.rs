@@ -3,6 +3,7 @@
 //! Modules in reading order:
 //!
 //! - this file: [`Router`], what it is made of, and how it is started and stopped.
+//! - [`auth`]: who asks, by Signature Version 4, and what they may do.
 //! - [`http`]: connections, whole requests, one response in one write; all of it bounded.
 //! - `site`: what is asked by URL: the API, the health text, CORS.
 //! - `operation`: the API's operations, in DynamoDB's order of telling mistakes.
@@ -14,8 +15,8 @@
 //!
 //! 1. [`http::connection`] reads into the connection's buffer; [`http::intake`] finds the request's end. Memory and time
 //!    for the body are taken before it is read.
-//! 2. `operation` finds the operation's table of inputs by `X-Amz-Target`. Credentials are not looked at yet: SigV4
-//!    belongs between this step and the next, over the head's bytes and the body as they came.
+//! 2. `operation` finds the operation's table of inputs by `X-Amz-Target`. Where there are users, [`auth`] checks the signature
+//!    over the head's bytes and the body as they came, and once the parameters are read, what they name.
 //! 3. [`request::decode`] walks the body once: JSON types are checked, and the item goes straight into its encoding.
 //! 4. Constraints, the operation's own rules, expressions, the table, the key, the item: the first to be violated is the
 //!    answer, an exception with DynamoDB's words.
@@ -27,6 +28,7 @@
 //! write is durable and a read fresh (`shard`), and what items, numbers and expressions mean (`model`).
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod http;
 pub mod json;
 mod operation;
@@ -36,6 +38,7 @@ mod site;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::item::ItemBuilder;
@@ -43,6 +46,8 @@ use net::map::MapCell;
 use net::mesh::Mesh;
 use runtime::{Purpose, Runtime};
 
+use crate::auth::Access;
+use crate::auth::users::Users;
 use crate::http::intake::Request;
 use crate::http::server::Server;
 pub use crate::http::server::ServerOptions;
@@ -56,6 +61,8 @@ pub struct RouterOptions {
     pub account: String,
     /// From a call's beginning to the last attempt to have it done.
     pub operation_timeout: Duration,
+    /// Who may call; without any list everybody may, and nobody has to say who they are.
+    pub users: Option<Arc<Users>>,
     /// The bounds of the HTTP server.
     pub server: ServerOptions,
 }
@@ -66,6 +73,7 @@ impl Default for RouterOptions {
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
             operation_timeout: Duration::from_secs(5),
+            users: None,
             server: ServerOptions::default(),
         }
     }
@@ -78,6 +86,7 @@ pub struct Router<R: Runtime> {
     pub(crate) mesh: Mesh<R>,
     pub(crate) map: MapCell,
     pub(crate) server: Rc<Server>,
+    access: RefCell<Rc<Access>>,
     /// Its buffers serve one body after the other; borrowed only while one is decoded.
     pub(crate) builder: RefCell<ItemBuilder>,
     /// The second that `date` is of, and the date.
@@ -89,7 +98,8 @@ impl<R: Runtime> Router<R> {
     pub fn new(rt: R, options: RouterOptions, mesh: Mesh<R>, map: MapCell) -> Rc<Router<R>> {
         let server = Rc::new(Server::new(options.server));
         let date = Cell::new((0, http::response::http_date(0)));
-        Rc::new(Router { rt, options, mesh, map, server, builder: RefCell::default(), date })
+        let access = RefCell::new(Access::new(options.users.clone()));
+        Rc::new(Router { rt, options, mesh, map, server, access, builder: RefCell::default(), date })
     }
 
     /// Accepts connections and answers them until [`Router::stop`], and the last connection is gone.
@@ -100,6 +110,16 @@ impl<R: Runtime> Router<R> {
     /// Begins the end: no new connections, idle ones are closed, requests under way are answered.
     pub fn stop(&self) {
         self.server.stop();
+    }
+
+    /// From now on these users may call, and nobody else. A request under way goes on as it began.
+    pub fn set_users(&self, users: Arc<Users>) {
+        *self.access.borrow_mut() = Access::new(Some(users));
+    }
+
+    /// What is known of users now.
+    pub(crate) fn access(&self) -> Rc<Access> {
+        self.access.borrow().clone()
     }
 
     /// Answers one call of the API: appends the JSON to `out` and returns the status.

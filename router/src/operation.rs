@@ -40,6 +40,7 @@ use model::table::{Table, TableStatus};
 use runtime::Runtime;
 
 use crate::Router;
+use crate::auth;
 use crate::http::intake::Request;
 use crate::json::attribute;
 use crate::request::constraint::{self, is_name_like};
@@ -69,11 +70,13 @@ async fn call<R: Runtime>(
 ) -> Result<(), ApiError> {
     let name = request.target().and_then(|target| target.strip_prefix(TARGET_PREFIX)).unwrap_or("");
     let shape = shape_of(name).ok_or(ApiError::new(Code::UnknownOperation, ""))?;
+    let caller = auth::authenticate(router, request).await?;
     let parameters = router.decode(request.body, shape)?;
     if is_about_a_table(name) {
         check_table_name(&parameters)?;
     }
     constraint::check(&parameters)?;
+    auth::authorize(router, &caller, name, &parameters)?;
     match name {
         "GetItem" => read::get_item(router, parameters, out).await,
         "PutItem" => write::put_item(router, parameters, out).await,

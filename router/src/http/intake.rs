@@ -18,7 +18,7 @@
 
 use std::ops::Range;
 
-use super::head::{Framing, HEAD_TOO_LARGE, Head, Method, Reject, Span, TOO_LARGE};
+use super::head::{Framing, HEAD_TOO_LARGE, HEADERS_MAX, Head, Method, Reject, Span, TOO_LARGE};
 
 /// Bytes of the buffer of a connection that has not asked for more.
 pub const BUFFER_BYTES: usize = 8 << 10;
@@ -91,6 +91,7 @@ pub struct Request<'a> {
     head: &'a Head,
     /// Its body, decoded.
     pub body: &'a [u8],
+    wire_body: &'a [u8],
 }
 
 impl<'a> Request<'a> {
@@ -101,9 +102,36 @@ impl<'a> Request<'a> {
 
     /// The path, without a query.
     pub fn path(&self) -> &'a [u8] {
+        self.split_target().0
+    }
+
+    /// What stands behind the path's question mark.
+    pub fn query(&self) -> &'a [u8] {
+        self.split_target().1
+    }
+
+    fn split_target(&self) -> (&'a [u8], &'a [u8]) {
         let target = &self.bytes[self.head.path.clone()];
-        let end = memchr::memchr(b'?', target).unwrap_or(target.len());
-        &target[..end]
+        match memchr::memchr(b'?', target) {
+            Some(mark) => (&target[..mark], &target[mark + 1..]),
+            None => (target, b""),
+        }
+    }
+
+    /// All headers, as they came. They are read again from the block: only signatures need them.
+    pub fn headers<'s>(
+        &self,
+        room: &'s mut [httparse::Header<'a>; HEADERS_MAX],
+    ) -> &'s [httparse::Header<'a>] {
+        let mut request = httparse::Request::new(room);
+        let complete = request.parse(self.bytes).is_ok_and(|status| status.is_complete());
+        assert!(complete, "the block was parsed before");
+        request.headers
+    }
+
+    /// The body's bytes as they came, chunks joined and nothing else decoded: what a signature is of.
+    pub fn wire_body(&self) -> &'a [u8] {
+        self.wire_body
     }
 
     /// `Host`, if it is text.
@@ -203,7 +231,8 @@ impl Intake {
     /// The whole request, once [`Step::Ready`] was returned.
     pub fn request(&self) -> Request<'_> {
         let State::Complete { head, body } = &self.state else { panic!("a request is asked for when ready") };
-        Request { bytes: &self.buffer, head, body: &self.buffer[body.clone()] }
+        let body = &self.buffer[body.clone()];
+        Request { bytes: &self.buffer, head, body, wire_body: body }
     }
 
     /// Drops the present request and begins with what came behind it. Gives back a large buffer.

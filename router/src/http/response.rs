@@ -163,7 +163,7 @@ fn put_two(place: &mut [u8], number: u64) {
 
 /// Year, month (from 1) and day (from 1) of a day since 1970: the era arithmetic of Howard Hinnant's
 /// "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-fn civil(day_index: u64) -> (u64, usize, u64) {
+pub(crate) fn civil(day_index: u64) -> (u64, usize, u64) {
     let days = day_index + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -1,5 +1,6 @@
 //! The router's public surface: real requests over simulated sockets, answered by a shard that keeps its items in a map.
 
+mod access;
 mod calls;
 mod connections;
 mod fuzz;

@@ -110,6 +110,11 @@ impl Client {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// Says that nothing more will be sent.
+    pub async fn finish(&self) {
+        let _ = self.stream.shutdown().await;
+    }
+
     /// The next response; none when the server has closed instead.
     pub async fn response(&self, has_body: bool) -> Option<Response> {
         let head = self.take_until(|read| {
