@@ -9,6 +9,7 @@
 //! - [`sync`]: what one core's tasks wait on: `oneshot`, `Notify`, `Semaphore`, `timeout`, `select`.
 //! - [`real`]: glommio: one pinned executor per core, io_uring, direct files, sockets, mailboxes.
 //! - [`sim`]: a seeded executor in one thread: virtual time, a disk that forgets, a network that fails.
+//! - [`offline`]: files that are only read, for tools that look at a directory which nobody serves.
 //!
 //! The life of one durable write, as the trait sees it:
 //!
@@ -20,6 +21,7 @@
 //! Promises: a method never blocks the core. Dropping a future of a write does not cancel the write: its outcome
 //! is then unknown, as after a crash.
 
+pub mod offline;
 pub mod real;
 pub mod sim;
 pub mod sync;

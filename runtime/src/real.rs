@@ -34,6 +34,7 @@ mod system;
 mod tests;
 
 pub use file::RealFile;
+pub(crate) use handle::list_now;
 pub use handle::{RealRuntime, RealTask};
 pub use mesh::Stopper;
 pub use net::{RealListener, RealStream, check_port_free};

@@ -121,7 +121,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is what `Runtime::list` is made of")]
-fn list_now(path: &Path) -> io::Result<Vec<DirEntry>> {
+pub(crate) fn list_now(path: &Path) -> io::Result<Vec<DirEntry>> {
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;
