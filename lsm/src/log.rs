@@ -24,12 +24,12 @@
 //! Modules in reading order: `format` (bytes), `tail` (the end being written, no I/O), `writer` and `prepare` (the
 //! tasks), `recover` and `segment` (what is on disk), `replay` (reading it back), `pool`, `wait`.
 
-mod format;
+pub(crate) mod format;
 mod pool;
 mod prepare;
-mod recover;
+pub(crate) mod recover;
 mod replay;
-mod segment;
+pub(crate) mod segment;
 mod tail;
 mod wait;
 mod writer;
@@ -268,6 +268,12 @@ impl<R: Runtime> Log<R> {
         let log = Log::new(rt, options);
         let replay = Replay::new(log.clone(), survey)?;
         Ok((log, replay))
+    }
+
+    /// Reads the log in `options.dir` to its end as `open` does, and changes nothing: it cannot be appended to then.
+    pub(crate) async fn read_only(rt: R, options: LogOptions) -> Result<Replay<R>, Error> {
+        let survey = recover::survey_what_is_there(&rt, &options).await?;
+        Ok(Replay::new(Log::new(rt, options), survey)?.read_only())
     }
 
     fn new(rt: R, options: LogOptions) -> Log<R> {

@@ -16,6 +16,7 @@
 //! write is final: the caller poisons the tree. Leaves to others: what the SSTables hold, and removing them.
 
 mod edit;
+mod read;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,8 @@ use std::rc::Rc;
 use runtime::{BLOCK_BYTES, Buffer, DirEntry, File, OpenOptions, Purpose, Runtime};
 
 pub(crate) use self::edit::{Edit, Picture};
-use self::record::{Tail, encode, scan};
+pub(crate) use self::read::{Generation, decode_generation, read_generation};
+use self::record::encode;
 use crate::Error;
 use crate::tree::options::Canary;
 
@@ -74,7 +76,7 @@ impl<R: Runtime> Manifest<R> {
         let file = runtime.open(&path, OpenOptions::WRITE_DSYNC).await;
         let file = file.map_err(|error| Error::io(&path, None, error))?;
         let bytes = read_all::<R>(&file, &path).await?;
-        let (picture, tail) = replay(&path, &bytes, generation)?;
+        let Generation { picture, tail, .. } = decode_generation(&path, &bytes, generation)?;
         // Somebody may have been stopped between the rename and this: what is relied on must not go away again.
         runtime.sync_dir(dir).await.map_err(|error| Error::io(dir, None, error))?;
         Ok(Manifest {
@@ -276,28 +278,13 @@ async fn read_all<R: Runtime>(file: &R::File, path: &Path) -> Result<Vec<u8>, Er
     Ok(bytes)
 }
 
-/// Applies a generation's records in order.
-fn replay(path: &Path, bytes: &[u8], generation: u64) -> Result<(Picture, Tail), Error> {
-    let corrupt = |(offset, what): (u64, String)| Error::corrupt(path, offset, what);
-    let (records, tail) = scan(bytes, generation).map_err(corrupt)?;
-    let mut records = records.into_iter();
-    let Some((_, first)) = records.next() else {
-        return Err(corrupt((0, "a generation without its first record".into())));
-    };
-    let mut picture = Picture::decode(&first, generation).map_err(|what| corrupt((0, what)))?;
-    for (offset, record) in records {
-        let applied = Edit::decode(&record).and_then(|edit| picture.apply(&edit));
-        applied.map_err(|what| corrupt((offset, what)))?;
-    }
-    Ok((picture, tail))
-}
-
 /// The name of a generation in its directory.
 pub(crate) fn file_name(generation: u64) -> String {
     format!("manifest-{generation:016x}")
 }
 
-fn parse_file_name(name: &str) -> Option<u64> {
+/// The generation in the name of a manifest.
+pub(crate) fn parse_file_name(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("manifest-").filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok()
 }

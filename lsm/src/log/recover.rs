@@ -15,7 +15,7 @@ use crate::Error;
 
 /// One segment file.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub name: Name,
     pub path: PathBuf,
     pub size: u64,
@@ -32,7 +32,7 @@ impl Found {
 
 /// All segment files, by sequence number.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Survey {
+pub(crate) struct Survey {
     pub found: Vec<Found>,
 }
 
@@ -44,6 +44,13 @@ pub(super) async fn survey<R: Runtime>(rt: &R, options: &LogOptions) -> Result<S
     if let Some(parent) = dir.parent().filter(|parent| *parent != Path::new("")) {
         rt.sync_dir(parent).await.map_err(|error| Error::io(parent, None, error))?;
     }
+    survey_what_is_there(rt, options).await
+}
+
+/// Reads the directory, and makes nothing.
+pub(crate) async fn survey_what_is_there<R: Runtime>(rt: &R, options: &LogOptions) -> Result<Survey, Error> {
+    let dir = &options.dir;
+    let io = |error| Error::io(dir, None, error);
     let mut found = Vec::new();
     for entry in rt.list(dir).await.map_err(io)? {
         let Some(name) = Name::parse(&entry.name).filter(|_| !entry.is_dir) else { continue };

@@ -7,6 +7,7 @@
 //! The end is then made final (W6): a new segment whose header says where the one before ends. Until that header is
 //! durable nothing that recovery read has been changed, so a crash in between changes nothing (W13).
 
+use std::path::Path;
 use std::rc::Rc;
 
 use runtime::{BLOCK_BYTES, Buffer, File, OpenOptions, Runtime};
@@ -38,6 +39,8 @@ pub struct Replay<R: Runtime> {
     coverage: Vec<Coverage>,
     /// The segment that the log will go on in, when making it stopped half way.
     next_segment: Option<Segment<R::File>>,
+    /// Whoever reads only wants to see: nothing is made final.
+    read_only: bool,
     stage: Stage,
 }
 
@@ -86,8 +89,26 @@ impl<R: Runtime> Replay<R> {
             batch: None,
             coverage: Vec::new(),
             next_segment: None,
+            read_only: false,
             stage,
         })
+    }
+
+    /// Ends where the log does, and leaves the disk as it is.
+    pub(crate) fn read_only(mut self) -> Replay<R> {
+        self.read_only = true;
+        self
+    }
+
+    /// Segments of the log, as far as their headers say.
+    pub(crate) fn segments(&self) -> usize {
+        self.chain.len()
+    }
+
+    /// The file and the offset of the batch that the last record came from.
+    pub(crate) fn place(&self) -> (&Path, u64) {
+        let offset = self.batch.as_ref().map_or(0, |current| current.offset);
+        (&self.chain[self.at].path, offset)
     }
 
     /// The next record and where it ends; `None` at the end, and then the log can be appended to.
@@ -307,6 +328,10 @@ impl<R: Runtime> Replay<R> {
         self.inner().tail.borrow().check()?;
         if self.chain.is_empty() {
             self.refuse_headless().await?;
+        }
+        if self.read_only {
+            self.stage = Stage::Done;
+            return Ok(());
         }
         self.settle_last().await?;
         self.free_others();

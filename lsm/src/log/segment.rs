@@ -14,7 +14,7 @@ pub(super) const WINDOW_BYTES: usize = 1 << 20;
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
 /// A segment file that is read.
-pub(super) struct Reader<F: File> {
+pub(crate) struct Reader<F: File> {
     path: PathBuf,
     file: F,
     size: u64,
@@ -22,14 +22,14 @@ pub(super) struct Reader<F: File> {
 }
 
 /// One batch that checks, with the read that it came in.
-pub(super) struct Batch<F: File> {
+pub(crate) struct Batch<F: File> {
     pub header: BatchHeader,
     bytes: F::Bytes,
     start: usize,
 }
 
 /// Why there is no batch at an offset.
-pub(super) struct Bad {
+pub(crate) struct Bad {
     /// Where exactly, an offset in the file.
     pub offset: u64,
     pub what: &'static str,

@@ -93,7 +93,13 @@ impl Picture {
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&generation.to_le_bytes());
         out.extend_from_slice(&self.identity.to_le_bytes());
-        let edit = Edit {
+        out.extend_from_slice(&self.as_edit().encode());
+        out
+    }
+
+    /// The edit that makes this picture of an empty tree.
+    pub(crate) fn as_edit(&self) -> Edit {
+        Edit {
             next_file_id: self.next_file_id,
             last_sequence: self.last_sequence,
             added: self.tables.values().cloned().collect(),
@@ -101,9 +107,7 @@ impl Picture {
             marks: self.marks.clone(),
             drops: self.drops.clone(),
             retired: Vec::new(),
-        };
-        out.extend_from_slice(&edit.encode());
-        out
+        }
     }
 
     /// Reads the first record of a generation.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use runtime::sim::{NodeId, SimRuntime, World, WorldOptions};
 use runtime::{Runtime, Wall};
 
-use super::record::SECTOR_BYTES;
+use super::record::{SECTOR_BYTES, scan};
 use super::*;
 use crate::sstable::TableMeta;
 use crate::version::DroppedRange;

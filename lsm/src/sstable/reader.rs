@@ -209,7 +209,7 @@ impl<R: Runtime> Drop for Table<R> {
 
 /// The filter and the index of a run of data blocks.
 pub(crate) struct Partition {
-    filter: Bytes,
+    pub(crate) filter: Bytes,
     pub(crate) index: Rc<Block>,
 }
 
@@ -234,7 +234,7 @@ pub(crate) struct Reader<R: Runtime> {
     pub(crate) file: TableFile<R>,
     pub(crate) top: Rc<Block>,
     pub(crate) top_offset: u64,
-    properties: Handle,
+    pub(crate) properties: Handle,
 }
 
 /// The file of an SSTable: gives verified blocks, through the cache.
@@ -265,7 +265,7 @@ pub(crate) type FileBytes<R> = <<R as Runtime>::File as File>::Bytes;
 
 impl<R: Runtime> Reader<R> {
     /// Opens the file, checks the footer and takes the top index.
-    async fn open(tables: &Rc<Tables<R>>, meta: &TableMeta) -> Result<Reader<R>, Error> {
+    pub(crate) async fn open(tables: &Rc<Tables<R>>, meta: &TableMeta) -> Result<Reader<R>, Error> {
         let file = TableFile::open(tables, meta).await?;
         let footer_at = file.size.checked_sub(FOOTER_BYTES as u64);
         let footer_at = footer_at.ok_or_else(|| file.corrupt(0, "a file that is shorter than its footer"))?;
@@ -397,7 +397,7 @@ impl<R: Runtime> TableFile<R> {
     }
 
     /// One device read, then every check.
-    async fn read_sealed(&self, handle: Handle) -> Result<Bytes, Error> {
+    pub(crate) async fn read_sealed(&self, handle: Handle) -> Result<Bytes, Error> {
         let extent = self.read_extent(handle.offset, handle.end()).await?;
         self.unseal(extent.get(handle).expect("the extent was read for it"), handle)
     }
