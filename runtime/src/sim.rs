@@ -38,6 +38,6 @@ mod tests;
 pub use disk::{DiskHandle, SimBuffer, SimBytes, SimFile};
 pub use executor::SimTask;
 pub use network::{SimListener, SimStream};
-pub use options::{Chance, DiskFaults, NetworkFaults, Span, WorldOptions};
+pub use options::{Chance, DiskFaults, FaultCounts, NetworkFaults, Span, WorldOptions};
 pub use runtime::SimRuntime;
 pub use world::{Control, NodeId, World};

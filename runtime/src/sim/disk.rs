@@ -22,7 +22,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
-use super::options::{Chance, DiskFaults, Span};
+use super::options::{Chance, DiskFaults, FaultCounts, Span};
 use super::random::Stream;
 use super::trace::{Event, Trace};
 use super::world::Inner;
@@ -49,6 +49,7 @@ enum Inode {
 pub(super) struct Disk {
     inodes: RefCell<Vec<Inode>>,
     faults: RefCell<DiskFaults>,
+    counts: RefCell<FaultCounts>,
     /// Bytes of blocks that live files hold.
     bytes_used: Cell<u64>,
     /// Numbers the pending changes of the whole disk.
@@ -68,6 +69,7 @@ impl Disk {
         Disk {
             inodes: RefCell::new(vec![Inode::Directory(Directory::default())]),
             faults: RefCell::new(faults),
+            counts: RefCell::default(),
             bytes_used: Cell::new(0),
             changes: Cell::new(0),
             latency: stream("disk latency"),
@@ -91,13 +93,30 @@ impl Disk {
         let mut latency = self.latency.borrow_mut();
         let ordinary = latency.nanos(span(&faults));
         let stall = latency.nanos(faults.stall_time);
-        if latency.happens(faults.stall) { ordinary + stall } else { ordinary }
+        if latency.happens(faults.stall) {
+            self.count(|counts| &mut counts.stalls);
+            ordinary + stall
+        } else {
+            ordinary
+        }
     }
 
-    /// Draws whether a fault happens now.
-    fn faulty(&self, chance: impl Fn(&DiskFaults) -> Chance) -> bool {
+    /// Draws whether a fault happens now, and counts it.
+    fn faulty(
+        &self,
+        chance: impl Fn(&DiskFaults) -> Chance,
+        kind: impl FnOnce(&mut FaultCounts) -> &mut u64,
+    ) -> bool {
         let chance = chance(&self.faults.borrow());
-        self.fault.borrow_mut().happens(chance)
+        let happens = self.fault.borrow_mut().happens(chance);
+        if happens {
+            self.count(kind);
+        }
+        happens
+    }
+
+    fn count(&self, kind: impl FnOnce(&mut FaultCounts) -> &mut u64) {
+        *kind(&mut self.counts.borrow_mut()) += 1;
     }
 
     fn draw_below(&self, bound: u64) -> u64 {
@@ -120,12 +139,18 @@ impl Disk {
     /// Every pending change meets its fate; then what is durable is what there is.
     pub fn crash(&self, trace: &Trace, now: u64) {
         let faults = self.faults.borrow().clone();
+        let mut counts = self.counts.borrow_mut();
+        counts.crashes += 1;
         let mut fate = self.fate.borrow_mut();
         let mut inodes = self.inodes.borrow_mut();
         for (id, inode) in inodes.iter_mut().enumerate() {
             let (pending, kept) = match inode {
-                Inode::File(file) => file.crash(&mut fate, &faults),
-                Inode::Directory(directory) => directory.crash(&mut fate, &faults),
+                Inode::File(file) => file.crash(&mut fate, &faults, &mut counts),
+                Inode::Directory(directory) => {
+                    let (pending, kept) = directory.crash(&mut fate, &faults);
+                    counts.crash_names_lost += pending - kept;
+                    (pending, kept)
+                }
                 Inode::Gone => continue,
             };
             if pending > 0 {

@@ -144,6 +144,83 @@ impl Default for DiskFaults {
     }
 }
 
+/// What a disk has done to its node so far: for tests that must know that their faults happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultCounts {
+    /// Operations that stalled.
+    pub stalls: u64,
+    /// Reads that failed.
+    pub read_errors: u64,
+    /// Writes that failed.
+    pub write_errors: u64,
+    /// Syncs that failed, of files and directories.
+    pub sync_errors: u64,
+    /// Writes that ended early.
+    pub short_writes: u64,
+    /// Writes that were acknowledged and never there.
+    pub lost_writes: u64,
+    /// Writes that landed elsewhere.
+    pub misdirected_writes: u64,
+    /// Reads with a flipped bit.
+    pub rot_on_read: u64,
+    /// Writes that flipped a bit of their file for good.
+    pub rot_at_rest: u64,
+    /// Operations that found no room.
+    pub full: u64,
+    /// Crashes.
+    pub crashes: u64,
+    /// Unsynced writes that a crash lost.
+    pub crash_lost: u64,
+    /// Unsynced writes that a crash tore.
+    pub crash_torn: u64,
+    /// Unsynced writes that a crash kept though it lost an earlier one of the same file.
+    pub crash_reordered: u64,
+    /// Unsynced changes of names that a crash lost.
+    pub crash_names_lost: u64,
+}
+
+impl FaultCounts {
+    /// Each kind and its count.
+    pub fn by_kind(&self) -> [(&'static str, u64); 15] {
+        [
+            ("stalls", self.stalls),
+            ("read errors", self.read_errors),
+            ("write errors", self.write_errors),
+            ("sync errors", self.sync_errors),
+            ("short writes", self.short_writes),
+            ("lost writes", self.lost_writes),
+            ("misdirected writes", self.misdirected_writes),
+            ("rot on read", self.rot_on_read),
+            ("rot at rest", self.rot_at_rest),
+            ("full", self.full),
+            ("crashes", self.crashes),
+            ("lost in a crash", self.crash_lost),
+            ("torn in a crash", self.crash_torn),
+            ("reordered in a crash", self.crash_reordered),
+            ("names lost in a crash", self.crash_names_lost),
+        ]
+    }
+
+    /// Adds what another disk did.
+    pub fn add(&mut self, other: &FaultCounts) {
+        self.stalls += other.stalls;
+        self.read_errors += other.read_errors;
+        self.write_errors += other.write_errors;
+        self.sync_errors += other.sync_errors;
+        self.short_writes += other.short_writes;
+        self.lost_writes += other.lost_writes;
+        self.misdirected_writes += other.misdirected_writes;
+        self.rot_on_read += other.rot_on_read;
+        self.rot_at_rest += other.rot_at_rest;
+        self.full += other.full;
+        self.crashes += other.crashes;
+        self.crash_lost += other.crash_lost;
+        self.crash_torn += other.crash_torn;
+        self.crash_reordered += other.crash_reordered;
+        self.crash_names_lost += other.crash_names_lost;
+    }
+}
+
 /// What the network does to connections. Bytes inside one connection stay in order and whole, as in TCP.
 #[derive(Clone, Debug)]
 pub struct NetworkFaults {

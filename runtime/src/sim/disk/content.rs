@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::SECTOR_BYTES;
 use crate::BLOCK_BYTES;
-use crate::sim::options::DiskFaults;
+use crate::sim::options::{DiskFaults, FaultCounts};
 use crate::sim::random::Stream;
 
 pub(super) type Block = [u8; BLOCK_BYTES];
@@ -216,16 +216,31 @@ impl FileData {
     }
 
     /// How many changes were pending, and how many of them left something.
-    pub fn crash(&mut self, fate: &mut Stream, faults: &DiskFaults) -> (u64, u64) {
+    pub fn crash(&mut self, fate: &mut Stream, faults: &DiskFaults, counts: &mut FaultCounts) -> (u64, u64) {
         let pending = std::mem::take(&mut self.pending);
-        let mut kept = 0;
+        let (mut kept, mut lost_one) = (0, false);
         for Pending { change, .. } in &pending {
-            kept += u64::from(survive(&mut self.durable, change, fate, faults));
+            let survived = survive(&mut self.durable, change, fate, faults);
+            kept += u64::from(survived != Survived::Nothing);
+            if matches!(change, Change::Write { .. }) {
+                counts.crash_lost += u64::from(survived == Survived::Nothing);
+                counts.crash_torn += u64::from(survived == Survived::Torn);
+                counts.crash_reordered += u64::from(survived == Survived::Whole && lost_one);
+                lost_one |= survived != Survived::Whole;
+            }
         }
         self.live = self.durable.clone();
         self.handles = 0;
         (pending.len() as u64, kept)
     }
+}
+
+/// What a crash left of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Survived {
+    Nothing,
+    Torn,
+    Whole,
 }
 
 fn apply_write(content: &mut Content, blocks: &[(usize, Rc<Block>)], end: u64) {
@@ -242,27 +257,27 @@ fn apply(content: &mut Content, change: &Change) {
     }
 }
 
-/// The lottery of a crash for one change; true when anything of it is there.
+/// The lottery of a crash for one change.
 pub(super) fn survive(
     content: &mut Content,
     change: &Change,
     fate: &mut Stream,
     faults: &DiskFaults,
-) -> bool {
+) -> Survived {
     let Change::Write { blocks, end } = change else {
-        let kept = fate.happens(faults.crash_keeps_metadata);
-        if kept {
-            apply(content, change);
+        if !fate.happens(faults.crash_keeps_metadata) {
+            return Survived::Nothing;
         }
-        return kept;
+        apply(content, change);
+        return Survived::Whole;
     };
     let (keeps, tears) = (fate.happens(faults.crash_keeps), fate.happens(faults.crash_tears));
     if keeps {
         apply_write(content, blocks, *end);
-        return true;
+        return Survived::Whole;
     }
     if !tears {
-        return false;
+        return Survived::Nothing;
     }
     // The size is metadata: data beyond a size that was not kept is not in the file.
     let grows = *end > content.size && fate.happens(faults.crash_keeps_metadata);
@@ -275,5 +290,5 @@ pub(super) fn survive(
     if grows {
         content.size = *end;
     }
-    true
+    Survived::Torn
 }

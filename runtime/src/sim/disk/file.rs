@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::content::{Block, Change, FileData, Pending, survive};
+use super::content::{Block, Change, FileData, Pending, Survived, survive};
 use super::{Disk, InodeId, later, os_error};
 use crate::sim::options::Chance;
 use crate::sim::runtime::Here;
@@ -74,11 +74,12 @@ struct WriteFaults {
 impl WriteFaults {
     fn draw(disk: &Disk) -> WriteFaults {
         WriteFaults {
-            error: disk.faulty(|faults| faults.write_error),
-            short: disk.faulty(|faults| faults.short_write),
-            lost: disk.faulty(|faults| faults.lost_write),
-            misdirected: disk.faulty(|faults| faults.misdirected_write),
-            rot: disk.faulty(|faults| faults.rot_at_rest),
+            error: disk.faulty(|faults| faults.write_error, |counts| &mut counts.write_errors),
+            short: disk.faulty(|faults| faults.short_write, |counts| &mut counts.short_writes),
+            lost: disk.faulty(|faults| faults.lost_write, |counts| &mut counts.lost_writes),
+            misdirected: disk
+                .faulty(|faults| faults.misdirected_write, |counts| &mut counts.misdirected_writes),
+            rot: disk.faulty(|faults| faults.rot_at_rest, |counts| &mut counts.rot_at_rest),
         }
     }
 }
@@ -147,6 +148,7 @@ impl SimFile {
             return Ok(());
         }
         self.trace(Event::Fault, libc::ENOSPC as u64);
+        self.disk().count(|counts| &mut counts.full);
         Err(os_error(libc::ENOSPC))
     }
 
@@ -220,7 +222,7 @@ impl SimFile {
             let failed = file.pending.remove(place.expect("a write is pending until it ends"));
             let before = file.live.bytes_held();
             let mut fate = disk.fate.borrow_mut();
-            if survive(&mut file.durable, &failed.change, &mut fate, &faults) {
+            if survive(&mut file.durable, &failed.change, &mut fate, &faults) != Survived::Nothing {
                 file.show_durable(&failed.change);
             }
             (before, file.live.bytes_held())
@@ -238,8 +240,10 @@ impl SimFile {
 
     fn read_now(&self, offset: u64, size: usize) -> io::Result<SimBytes> {
         let disk = self.disk();
-        let (error, rot) =
-            (disk.faulty(|faults| faults.read_error), disk.faulty(|faults| faults.rot_on_read));
+        let (error, rot) = (
+            disk.faulty(|faults| faults.read_error, |counts| &mut counts.read_errors),
+            disk.faulty(|faults| faults.rot_on_read, |counts| &mut counts.rot_on_read),
+        );
         let mut bytes = disk.with_file(self.open.inode, |file| {
             let there =
                 usize::try_from(file.live.size.saturating_sub(offset)).unwrap_or(usize::MAX).min(size);
@@ -373,7 +377,7 @@ impl File for SimFile {
         let (disk, inode) = (self.disk(), self.open.inode);
         let covered = disk.with_file(inode, |file| file.completed());
         self.trace(Event::Sync, covered.len() as u64);
-        let failed = disk.faulty(|faults| faults.sync_error);
+        let failed = disk.faulty(|faults| faults.sync_error, |counts| &mut counts.sync_errors);
         let (sender, receiver) = crate::sync::oneshot();
         later(&self.open.here.world, &self.open.here, disk.duration(|faults| faults.sync), move |here| {
             let disk = &here.node.disk;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::content::Content;
 use super::{Inode, InodeId};
 use crate::BLOCK_BYTES;
-use crate::sim::options::DiskFaults;
+use crate::sim::options::{DiskFaults, FaultCounts};
 use crate::sim::world::Node;
 
 /// The disk of one node, whether it is up or down.
@@ -33,6 +33,11 @@ impl DiskHandle {
     /// Changes some of the faults.
     pub fn change_faults(&self, change: impl FnOnce(&mut DiskFaults)) {
         change(&mut self.node.disk.faults.borrow_mut());
+    }
+
+    /// What the disk has done to its node so far.
+    pub fn fault_counts(&self) -> FaultCounts {
+        *self.node.disk.counts.borrow()
     }
 
     /// Bytes of blocks that files hold.

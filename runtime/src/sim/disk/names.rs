@@ -321,7 +321,7 @@ impl Here {
         let (world, disk) = (&self.world, &self.node.disk);
         let directory = disk.find(path)?;
         let covered = disk.pending_names(directory)?;
-        let failed = disk.faulty(|faults| faults.sync_error);
+        let failed = disk.faulty(|faults| faults.sync_error, |counts| &mut counts.sync_errors);
         let count = covered.len() as u64;
         world.trace.record(world.executor.now(), Event::SyncDir, directory as u64, count);
         let (sender, receiver) = crate::sync::oneshot();

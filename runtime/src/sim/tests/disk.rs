@@ -483,3 +483,29 @@ fn files_that_are_replaced_again_and_again_leave_nothing_behind() {
     });
     assert_eq!(world.disk(node).bytes_used(), BLOCK_BYTES as u64);
 }
+
+#[test]
+fn what_a_disk_does_is_counted() {
+    let world = World::new(3, WorldOptions::default());
+    let node = world.node("n");
+    let disk = world.disk(node);
+    disk.change_faults(|faults| {
+        (faults.lost_write, faults.stall) = (Chance::percent(50), Chance::percent(50));
+        faults.crash_keeps = Chance::percent(50);
+    });
+    world.block_on(async {
+        let file = world.runtime(node).open(Path::new("file"), OpenOptions::CREATE).await.unwrap();
+        for block in 0..40u64 {
+            let buffer = Rc::new(file.buffer(BLOCK_BYTES));
+            file.write_at(buffer, block * BLOCK_BYTES as u64).await.unwrap();
+        }
+    });
+    let before = disk.fault_counts();
+    assert!(before.lost_writes > 0 && before.stalls > 0 && before.crashes == 0, "{before:?}");
+    world.crash(node);
+    let after = disk.fault_counts();
+    assert_eq!(after.crashes, 1);
+    let lost = after.crash_lost + after.crash_torn;
+    assert!(lost > 0 && lost <= 40 - after.lost_writes && after.crash_reordered > 0, "{after:?}");
+    assert_eq!(after.write_errors + after.sync_errors + after.read_errors + after.full, 0);
+}
