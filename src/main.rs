@@ -6,9 +6,11 @@
 //! - `data_dir`: the directory that one process holds.
 //! - `serve`: one node: a router and a shard on every core.
 //! - `sim`: worlds from seeds, on virtual time.
+//! - `inspect`: what lies in a data directory, and whether it is whole.
 
 mod config;
 mod data_dir;
+mod inspect;
 mod serve;
 mod sim;
 
@@ -35,6 +37,8 @@ enum Command {
     Bench(perf::bench::Options),
     /// Run a whole node in one thread under faults, from a seed
     Sim(sim::Args),
+    /// Tell what lies in a data directory or a file of one, or check it; read-only
+    Inspect(inspect::Args),
 }
 
 #[expect(
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => config::Config::load(args).and_then(|config| serve::run(config, started)),
         Command::Bench(options) => perf::bench::run(options).map(|_report| ()),
         Command::Sim(args) => sim::run(args),
+        Command::Inspect(args) => return inspect::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

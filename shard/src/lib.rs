@@ -11,6 +11,7 @@
 //! - `replication`: how a command becomes committed; a majority of one stands where Raft will stand.
 //! - `apply`, `recovery`: committed entries go into the tree, now and after a crash.
 //! - `catalog`: which tables there are, on shard 0; the map for everybody. `tables`: that map, by id.
+//! - [`inspect`]: what a data directory holds and whether it makes sense, without opening it.
 //!
 //! The life of one PutItem:
 //!
@@ -27,6 +28,7 @@
 //! are linearizable. Everything is bounded: what comes over a bound is answered early.
 #![forbid(unsafe_code)]
 
+pub mod inspect;
 pub mod node;
 pub mod shard;
 

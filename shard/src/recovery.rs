@@ -58,6 +58,11 @@ fn check_order(record: &OwnedRecord, before: Option<u64>, applied: u64) -> Resul
     if record.kind != RECORD_KIND {
         return Err(format!("the log holds a record of unknown kind {} at index {index}", record.kind));
     }
+    check_index(index, before, applied)
+}
+
+/// Whether `index` follows the one before it in the log, and what the tree has applied.
+pub(crate) fn check_index(index: u64, before: Option<u64>, applied: u64) -> Result<(), String> {
     if let Some(before) = before
         && index != before + 1
     {

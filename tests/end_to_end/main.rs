@@ -9,6 +9,7 @@
 //! - `tables`, `items`, `updates`, `conditions`, `queries`, `scans`, `batches`: the API, operation by operation.
 //! - `wire`: requests that no SDK would send: broken JSON, oversized, unknown, half-closed, pipelined.
 //! - `process`: start-up, banner, configuration, refusal of a second process, clean stop, damaged files.
+//! - `inspect`: what `torc inspect` tells of directories that the binary made, whole and damaged.
 //! - `crash`: SIGKILL under concurrent writers; every acknowledged write is there after the restart.
 
 #![expect(
@@ -21,6 +22,7 @@
 mod batches;
 mod conditions;
 mod crash;
+mod inspect;
 mod items;
 mod process;
 mod queries;

@@ -1,0 +1,220 @@
+//! Keys, stored values and commands, in the words of the API.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use lsm::inspect::log::Segment;
+use lsm::inspect::sstable::{Sstable, Step, is_sstable_name};
+use model::item::{ItemRef, Value};
+use model::key::{DecodedKey, KeySchema, TableId, decode_key, keyspace, token_high_of_key};
+use model::ring::ShardId;
+use model::table::Table;
+use runtime::Runtime;
+
+use crate::command::{Command, Effect, RECORD_KIND};
+use crate::node::shard_dir;
+use crate::stored;
+
+/// What a storage key means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyAbout {
+    /// The catalog's state.
+    CatalogState,
+    /// A table's record.
+    CatalogTable(String),
+    /// An item of a table that is known.
+    Item {
+        /// The table's name.
+        table: String,
+        /// The key taken apart.
+        key: DecodedKey,
+    },
+    /// An item of a table whose record is gone: what can be told without its schema.
+    ItemOfUnknown {
+        /// The table's number.
+        table: TableId,
+        /// The token's high half.
+        token_high: u64,
+    },
+    /// No key of this program.
+    Senseless(String),
+}
+
+/// What a stored value means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValueAbout {
+    /// An item, or a table's record, which is one too.
+    Item {
+        /// The hybrid clock of its write.
+        stamp: u64,
+        /// Its attributes.
+        attributes: BTreeMap<String, Value>,
+    },
+    /// The catalog's state.
+    CatalogState {
+        /// The hybrid clock of its write.
+        stamp: u64,
+        /// The map's version.
+        version: u64,
+        /// The id that the next table gets.
+        next_table: u32,
+    },
+    /// No value of this program.
+    Senseless(String),
+}
+
+/// What a log record's payload means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandAbout {
+    /// The hybrid clock of the write.
+    pub stamp: u64,
+    /// What it does to the tree.
+    pub effects: Vec<EffectAbout>,
+}
+
+/// One effect of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EffectAbout {
+    /// Sets a key.
+    Put(Vec<u8>, ValueAbout),
+    /// Removes a key.
+    Delete(Vec<u8>),
+    /// Removes the keys from the first up to and without the second.
+    DropRange(Vec<u8>, Vec<u8>),
+}
+
+/// The tables that a data directory knows or knew, by their numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    tables: BTreeMap<TableId, (u64, Table)>,
+}
+
+impl Names {
+    /// Reads the tables' records in the log and tree of shard 0 of the node in `data`. What cannot be read is passed over:
+    /// then fewer keys can be told, and that something is damaged is for others to say.
+    pub async fn load<R: Runtime>(rt: &R, data: &Path) -> Names {
+        let mut names = Names::default();
+        let shard = shard_dir(data, ShardId(0));
+        for entry in rt.list(&shard.join("tree")).await.unwrap_or_default() {
+            if is_sstable_name(&entry.name)
+                && let Ok(table) = Sstable::open(rt, &shard.join("tree").join(&entry.name)).await
+            {
+                drop(table.walk(&mut |step| names.take_step(&step)).await);
+            }
+        }
+        for entry in rt.list(&shard.join("log")).await.unwrap_or_default() {
+            let path = shard.join("log").join(&entry.name);
+            if lsm::inspect::log::is_segment_name(&entry.name)
+                && let Ok(mut segment) = Segment::open(rt, &path).await
+            {
+                names.take_segment(&mut segment).await;
+            }
+        }
+        names
+    }
+
+    /// The catalog comes first in the order of keys; behind it the walk ends.
+    fn take_step(&mut self, step: &Step<'_>) -> bool {
+        match step {
+            Step::Entry(entry) if entry.key.first() != Some(&keyspace::CATALOG) => false,
+            Step::Entry(entry) => {
+                self.take(entry.key, entry.value.unwrap_or_default());
+                true
+            }
+            _ => true,
+        }
+    }
+
+    async fn take_segment<R: Runtime>(&mut self, segment: &mut Segment<R>) {
+        while let Ok(Some(_)) = segment.next().await {
+            for record in segment.records().flatten().filter(|record| record.record.kind == RECORD_KIND) {
+                let Ok(command) = Command::decode(record.record.payload) else { continue };
+                for effect in command.effects() {
+                    if let Effect::Put { key, value } = effect {
+                        self.take(key, value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a table's record, if this is one; of two, the younger.
+    fn take(&mut self, key: &[u8], value: &[u8]) {
+        if !matches!(key, [keyspace::CATALOG, 1, ..]) {
+            return;
+        }
+        let Some((stamp, record)) = stored::open(value) else { return };
+        let table = ItemRef::check(record).ok().and_then(|item| Table::from_item(item).ok());
+        let Some(table) = table else { return };
+        let known = self.tables.get(&table.id).is_some_and(|(known, _)| *known > stamp.0);
+        if !known {
+            self.tables.insert(table.id, (stamp.0, table));
+        }
+    }
+
+    /// The schema of a table, if its record was found.
+    pub fn schema(&self, table: TableId) -> Option<&KeySchema> {
+        self.tables.get(&table).map(|(_, table)| &table.schema)
+    }
+
+    /// What `key` means.
+    pub fn key(&self, key: &[u8]) -> KeyAbout {
+        match key {
+            [keyspace::CATALOG, 0] => KeyAbout::CatalogState,
+            [keyspace::CATALOG, 1, name @ ..] => match std::str::from_utf8(name) {
+                Ok(name) => KeyAbout::CatalogTable(name.to_owned()),
+                Err(_) => KeyAbout::Senseless("a table's name that is not UTF-8".into()),
+            },
+            [keyspace::ITEMS, a, b, c, d, ..] => {
+                self.item_key(TableId(u32::from_be_bytes([*a, *b, *c, *d])), key)
+            }
+            _ => KeyAbout::Senseless("a keyspace that is not known".into()),
+        }
+    }
+
+    fn item_key(&self, id: TableId, key: &[u8]) -> KeyAbout {
+        let Some(token_high) = token_high_of_key(key) else {
+            return KeyAbout::Senseless("a key that ends before its token does".into());
+        };
+        let Some((_, table)) = self.tables.get(&id) else {
+            return KeyAbout::ItemOfUnknown { table: id, token_high };
+        };
+        match decode_key(&table.schema, key) {
+            Ok(key) => KeyAbout::Item { table: table.name.clone(), key },
+            Err(error) => KeyAbout::Senseless(format!("a key of table {}: {error}", table.name)),
+        }
+    }
+}
+
+/// What the value stored under `key` means.
+pub fn value(key: &[u8], value: &[u8]) -> ValueAbout {
+    let Some((stamp, record)) = stored::open(value) else {
+        return ValueAbout::Senseless("a stored value of an unknown version".into());
+    };
+    if key == [keyspace::CATALOG, 0] {
+        let Ok(record) = <&[u8; 12]>::try_from(record) else {
+            return ValueAbout::Senseless("the catalog's state is cut short".into());
+        };
+        let version = u64::from_le_bytes(record[..8].try_into().expect("eight bytes"));
+        let next_table = u32::from_le_bytes(record[8..].try_into().expect("four bytes"));
+        return ValueAbout::CatalogState { stamp: stamp.0, version, next_table };
+    }
+    match ItemRef::check(record) {
+        Ok(item) => ValueAbout::Item { stamp: stamp.0, attributes: Value::attributes(item) },
+        Err(error) => ValueAbout::Senseless(format!("an item: {error}")),
+    }
+}
+
+/// What the payload of a log record of `kind` means.
+pub fn command(kind: u8, payload: &[u8]) -> Result<CommandAbout, String> {
+    if kind != RECORD_KIND {
+        return Err(format!("a record of unknown kind {kind}"));
+    }
+    let command = Command::decode(payload)?;
+    let effects = command.effects().map(|effect| match effect {
+        Effect::Put { key, value: bytes } => EffectAbout::Put(key.to_vec(), value(key, bytes)),
+        Effect::Delete { key } => EffectAbout::Delete(key.to_vec()),
+        Effect::DropRange { from, to } => EffectAbout::DropRange(from.to_vec(), to.to_vec()),
+    });
+    Ok(CommandAbout { stamp: command.stamp.0, effects: effects.collect() })
+}

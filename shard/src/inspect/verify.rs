@@ -1,0 +1,177 @@
+//! A whole data directory, checked without being opened.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use lsm::inspect::sstable::EntryAbout;
+use lsm::inspect::{Problem, Watch, log, tree};
+use lsm::log::Record;
+use model::item::ItemRef;
+use model::key::{encode_key, key_of_item, keyspace};
+use model::ring::{CATALOG, Ring, ShardId, VnodeId};
+use runtime::Runtime;
+
+use super::names::{CommandAbout, EffectAbout, KeyAbout, Names, ValueAbout};
+use crate::node::{self, Identity, shard_dir};
+use crate::recovery::check_index;
+use crate::stored;
+
+/// What a data directory holds.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Who the node is, if that can be told.
+    pub identity: Option<Identity>,
+    /// Its shards, in order.
+    pub shards: Vec<ShardReport>,
+}
+
+/// What a shard holds.
+#[derive(Clone, Debug)]
+pub struct ShardReport {
+    /// Which.
+    pub shard: ShardId,
+    /// Its log.
+    pub log: log::Summary,
+    /// Its tree.
+    pub tree: tree::Summary,
+}
+
+/// Checks everything in the data directory of a node. What is wrong goes to `watch`.
+pub async fn verify<R: Runtime>(rt: &R, data: &Path, watch: &mut dyn Watch) -> Report {
+    let identity = match node::read(rt, data).await {
+        Ok(Some(identity)) => identity,
+        Ok(None) => {
+            let advice = "name the directory that was given to torc as --data-dir";
+            let what = "no data directory: it has neither an identity nor shards".into();
+            watch.problem(Problem { path: data.to_owned(), offset: 0, what, advice });
+            return Report::default();
+        }
+        Err(error) => {
+            watch.problem(Problem::damage(&data.join("node"), 0, error.to_string()));
+            return Report::default();
+        }
+    };
+    name_strangers(rt, data, &identity, watch).await;
+    let names = Names::load(rt, data).await;
+    let mut report = Report { identity: Some(identity), shards: Vec::new() };
+    for shard in (0..identity.shard_count).map(ShardId) {
+        report.shards.push(verify_shard(rt, data, &identity, &names, shard, watch).await);
+    }
+    report
+}
+
+/// What does not belong into a data directory.
+async fn name_strangers<R: Runtime>(rt: &R, data: &Path, identity: &Identity, watch: &mut dyn Watch) {
+    let shards: Vec<_> = (0..identity.shard_count).map(|shard| shard_dir(data, ShardId(shard))).collect();
+    for entry in rt.list(data).await.unwrap_or_default() {
+        let path = data.join(&entry.name);
+        match entry.name.as_str() {
+            "node" | "LOCK" => {}
+            _ if shards.contains(&path) => {}
+            "node.new" => watch.orphan(&path, "left behind by a stop"),
+            name if name.starts_with("shard-") => watch.orphan(&path, "a shard that this node does not have"),
+            _ => watch.orphan(&path, "no file of torc"),
+        }
+    }
+}
+
+/// One shard: its tree, its log, and that the log goes on where the tree ends.
+async fn verify_shard<R: Runtime>(
+    rt: &R,
+    data: &Path,
+    identity: &Identity,
+    names: &Names,
+    shard: ShardId,
+    watch: &mut dyn Watch,
+) -> ShardReport {
+    let dir = shard_dir(data, shard);
+    let mut report = ShardReport { shard, log: log::Summary::default(), tree: tree::Summary::default() };
+    for part in ["tree", "log"] {
+        if rt.list(&dir.join(part)).await.is_err() {
+            let advice = "if this node was stopped during its very first start, start it again; else restore the directory";
+            let what = "the shard has no such directory".into();
+            watch.problem(Problem { path: dir.join(part), offset: 0, what, advice });
+            return report;
+        }
+    }
+    let meaning = Meaning { names, ring: identity.founding_ring(), shard };
+    report.tree = tree::verify(rt, &dir.join("tree"), watch, &mut |entry| meaning.entry(entry)).await;
+    let marks = report.tree.version.as_ref().map(|version| version.marks.clone()).unwrap_or_default();
+    let whose = lsm::log::Identity { cluster: identity.cluster, node: identity.number.0, shard: shard.0 };
+    let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
+    report.log = log::verify(rt, &dir.join("log"), Some(whose), watch, &mut |record| {
+        let before = seen.insert(record.stream, record.index);
+        let flushed = marks.get(&record.stream).copied().unwrap_or(0);
+        check_index(record.index, before, flushed.max(before.unwrap_or(0)))?;
+        meaning.record(record)
+    })
+    .await;
+    report
+}
+
+/// What keys and values of a shard must be.
+struct Meaning<'a> {
+    names: &'a Names,
+    ring: Ring,
+    shard: ShardId,
+}
+
+impl Meaning<'_> {
+    /// An entry of the tree.
+    fn entry(&self, entry: &EntryAbout<'_>) -> Result<(), String> {
+        self.key(entry.key)?;
+        match entry.value {
+            Some(value) => self.value(entry.key, value),
+            None => Ok(()),
+        }
+    }
+
+    /// A record of the log.
+    fn record(&self, record: &Record<'_>) -> Result<(), String> {
+        let vnode = VnodeId(u32::try_from(record.stream).unwrap_or(u32::MAX));
+        let leader = self.ring.vnode(vnode).map(|vnode| vnode.leader.shard);
+        let leader = if vnode == CATALOG { Some(ShardId(0)) } else { leader };
+        if leader != Some(self.shard) {
+            return Err(format!("a record of vnode {}, which is not this shard's", record.stream));
+        }
+        let CommandAbout { effects, .. } = super::command(record.kind, record.payload)?;
+        for effect in effects {
+            match effect {
+                EffectAbout::Put(_, ValueAbout::Senseless(what)) => return Err(what),
+                EffectAbout::Put(key, _) | EffectAbout::Delete(key) => self.key(&key)?,
+                EffectAbout::DropRange(from, to) if from >= to => return Err("a drop of nothing".into()),
+                EffectAbout::DropRange(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&self, key: &[u8]) -> Result<(), String> {
+        let token_high = match self.names.key(key) {
+            KeyAbout::CatalogState | KeyAbout::CatalogTable(_) if self.shard == ShardId(0) => return Ok(()),
+            KeyAbout::CatalogState | KeyAbout::CatalogTable(_) => {
+                return Err("a record of the catalog outside shard 0".into());
+            }
+            KeyAbout::Item { key, .. } => key.token_high,
+            KeyAbout::ItemOfUnknown { token_high, .. } => token_high,
+            KeyAbout::Senseless(what) => return Err(what),
+        };
+        match self.ring.owner(token_high).leader.shard {
+            owner if owner == self.shard => Ok(()),
+            owner => Err(format!("a key with token {token_high:016x}, which is shard {}'s", owner.0)),
+        }
+    }
+
+    fn value(&self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        if let ValueAbout::Senseless(what) = super::value(key, value) {
+            return Err(what);
+        }
+        let KeyAbout::Item { table, key: decoded } = self.names.key(key) else { return Ok(()) };
+        let Some((_, item)) = stored::open(value) else { return Ok(()) };
+        let schema = self.names.schema(decoded.table).ok_or("a table without a schema")?;
+        let item = ItemRef::check(item).map_err(|error| error.to_string())?;
+        let own = key_of_item(schema, item).map_err(|error| format!("table {table}: {}", error.message))?;
+        let own = encode_key(keyspace::ITEMS, decoded.table, schema, own.partition, own.sort);
+        if own == key { Ok(()) } else { Err(format!("table {table}: an item under another item's key")) }
+    }
+}
