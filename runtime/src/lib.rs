@@ -260,6 +260,11 @@ pub trait Buffer: 'static {
     fn as_slice(&self) -> &[u8];
     /// Its bytes, to be filled.
     fn as_mut_slice(&mut self) -> &mut [u8];
+    /// Bytes that it was made with.
+    fn capacity(&self) -> usize;
+    /// Makes its first `size` bytes the ones that it has and that a write takes: whole blocks, at most `capacity`, less
+    /// or more than now. So one buffer serves writes of different sizes. The content of bytes that come back is unspecified.
+    fn set_size(&mut self, size: usize);
 }
 
 /// A socket that accepts connections.

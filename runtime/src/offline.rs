@@ -233,15 +233,25 @@ impl Deref for OfflineBytes {
 /// Memory that will never be written to a file.
 pub struct OfflineBuffer {
     bytes: Vec<u8>,
+    size: usize,
 }
 
 impl Buffer for OfflineBuffer {
     fn as_slice(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.size]
     }
 
     fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        &mut self.bytes[..self.size]
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn set_size(&mut self, size: usize) {
+        assert!(size <= self.bytes.len(), "a buffer of {} bytes cannot have {size}", self.bytes.len());
+        self.size = size;
     }
 }
 
@@ -250,7 +260,7 @@ impl File for OfflineFile {
     type Bytes = OfflineBytes;
 
     fn buffer(&self, size: usize) -> OfflineBuffer {
-        OfflineBuffer { bytes: vec![0; size] }
+        OfflineBuffer { bytes: vec![0; size], size }
     }
 
     async fn write_at(&self, _buffer: Rc<OfflineBuffer>, _offset: u64) -> io::Result<()> {

@@ -253,22 +253,23 @@ pub(crate) struct RecordAt<'a> {
     pub end: usize,
 }
 
-/// Appends a record to a batch: the one copy of its payload. Returns where it ends, without padding.
-pub(crate) fn push_record(batch: &mut Vec<u8>, record: &Record<'_>) -> usize {
-    debug_assert!(batch.len() >= BATCH_HEADER_BYTES && batch.len().is_multiple_of(8));
+/// Writes a record into a batch at `start`: the one copy of its payload. Returns where it ends, without padding.
+pub(crate) fn put_record(batch: &mut [u8], start: usize, record: &Record<'_>) -> usize {
+    debug_assert!(start >= BATCH_HEADER_BYTES && start.is_multiple_of(8));
     let length = u32::try_from(record.payload.len()).expect("bounded by record_bytes_max, far below 4 GiB");
-    let mut header = [0; RECORD_HEADER_BYTES];
+    let end = start + RECORD_HEADER_BYTES + record.payload.len();
+    let (header, rest) =
+        batch[start..].split_first_chunk_mut::<RECORD_HEADER_BYTES>().expect("the caller saw that it fits");
+    let (payload, rest) = rest.split_at_mut(record.payload.len());
     header[4..8].copy_from_slice(&length.to_le_bytes());
-    header[8] = record.kind;
+    header[8..16].copy_from_slice(&u64::from(record.kind).to_le_bytes());
     header[16..24].copy_from_slice(&record.stream.to_le_bytes());
     header[24..32].copy_from_slice(&record.term.to_le_bytes());
     header[32..40].copy_from_slice(&record.index.to_le_bytes());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&header[4..]), record.payload);
     header[..4].copy_from_slice(&crc.to_le_bytes());
-    batch.extend_from_slice(&header);
-    batch.extend_from_slice(record.payload);
-    let end = batch.len();
-    batch.resize(end.next_multiple_of(8), 0);
+    payload.copy_from_slice(record.payload);
+    rest[..end.next_multiple_of(8) - end].fill(0);
     end
 }
 

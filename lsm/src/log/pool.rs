@@ -1,38 +1,45 @@
-//! Aligned buffers that come back: the log sends one per batch and mostly the same few sizes.
+//! Aligned buffers that come back. All have the size of the largest batch that is shared, so that any of them takes
+//! whatever comes: records are copied straight into it, and it is cut to whole blocks when it is sent.
 
 use std::rc::Rc;
 
-use runtime::{BLOCK_BYTES, Buffer, File};
+use runtime::{Buffer, File};
 
-/// Buffers of more blocks than this are not kept.
-const BLOCKS_MAX: usize = 16;
+use super::format::padded;
 
-/// Free buffers by their count of blocks; at most `per_size_max` of each.
+/// Free buffers of `buffer_bytes`, at most `kept_max`; the one that came back last goes first, for the caches' sake.
 pub(super) struct Pool<B> {
-    by_blocks: [Vec<Rc<B>>; BLOCKS_MAX],
-    per_size_max: usize,
+    free: Vec<Rc<B>>,
+    buffer_bytes: usize,
+    kept_max: usize,
 }
 
 impl<B: Buffer> Pool<B> {
-    pub fn new(per_size_max: usize) -> Pool<B> {
-        Pool { by_blocks: std::array::from_fn(|_| Vec::new()), per_size_max }
+    pub fn new(buffer_bytes: usize, kept_max: usize) -> Pool<B> {
+        Pool { free: Vec::with_capacity(kept_max), buffer_bytes: padded(buffer_bytes), kept_max }
     }
 
-    /// A buffer of `size` bytes that nobody else has; its content is unspecified.
-    pub fn take<F: File<Buffer = B>>(&mut self, file: &F, size: usize) -> Rc<B> {
-        assert!(size > 0 && size.is_multiple_of(BLOCK_BYTES));
-        let kept = self.by_blocks.get_mut(size / BLOCK_BYTES - 1).and_then(Vec::pop);
-        kept.unwrap_or_else(|| Rc::new(file.buffer(size)))
+    /// A buffer for `bytes` or more that nobody else has; its content is unspecified. What is larger than the pool's
+    /// buffers is made to measure.
+    pub fn take<F: File<Buffer = B>>(&mut self, file: &F, bytes: usize) -> Rc<B> {
+        if bytes > self.buffer_bytes {
+            return Rc::new(file.buffer(padded(bytes)));
+        }
+        let mut buffer = self.free.pop().unwrap_or_else(|| Rc::new(file.buffer(self.buffer_bytes)));
+        own(&mut buffer).set_size(self.buffer_bytes);
+        buffer
     }
 
-    /// Keeps a buffer for the next `take`, unless somebody still has it or there are enough.
+    /// Keeps a buffer for the next `take`, unless somebody still has it, it was made to measure, or there are enough.
     pub fn give(&mut self, mut buffer: Rc<B>) {
-        let Some(own) = Rc::get_mut(&mut buffer) else { return };
-        let blocks = own.as_slice().len() / BLOCK_BYTES;
-        if let Some(kept) = self.by_blocks.get_mut(blocks - 1)
-            && kept.len() < self.per_size_max
-        {
-            kept.push(buffer);
+        let is_ours = Rc::get_mut(&mut buffer).is_some_and(|own| own.capacity() == self.buffer_bytes);
+        if is_ours && self.free.len() < self.kept_max {
+            self.free.push(buffer);
         }
     }
+}
+
+/// The buffer behind an `Rc` that nobody else has.
+pub(super) fn own<B>(buffer: &mut Rc<B>) -> &mut B {
+    Rc::get_mut(buffer).expect("the pool gives buffers that nobody else has")
 }

@@ -249,5 +249,6 @@ fn new_segment<R: Runtime>(
     prewritten: u64,
 ) -> Segment<R::File> {
     let coverage = inner.tail.borrow().new_coverage();
+    let path = Rc::from(path);
     Segment { path, life, file: Some(file), prewritten, end: super::FIRST_BATCH, coverage }
 }

@@ -381,7 +381,7 @@ impl<R: Runtime> Replay<R> {
             let usable = found.size == segment_bytes;
             let whole = usable && found.header.is_some_and(|header| header.whole);
             FreeSegment {
-                path: found.path.clone(),
+                path: Rc::from(found.path.as_path()),
                 seq: found.name.seq,
                 prewritten: if whole { segment_bytes } else { 0 },
                 usable,
@@ -439,7 +439,7 @@ impl<R: Runtime> Replay<R> {
             let header = self.header(at);
             let end = if at == last { self.offset } else { self.header(at + 1).prev_end };
             let prewritten = if header.whole { header.segment_bytes } else { end };
-            let path = self.chain[at].path.clone();
+            let path = Rc::from(self.chain[at].path.as_path());
             tail.live.push_back(Segment { path, life: header.life, file: None, prewritten, end, coverage });
         }
         assert_eq!(tail.live.len(), self.chain.len(), "each segment of the log was read");

@@ -6,22 +6,23 @@
 //!
 //! 1. A record is placed: into the open batch, into a new one behind it, or into the next standby segment. It is
 //!    accepted only when its place was written before (W8), so that a full disk can never strike an accepted record.
-//! 2. A batch is sealed: its header is filled in, it is copied into an aligned buffer and queued. Sealed batches get
-//!    tickets; the ticket order is the order of the log.
+//!    It is copied once, straight into the buffer that the device will read.
+//! 2. A batch is sealed in place: its header is filled in and it is queued. Sealed batches get tickets; the ticket
+//!    order is the order of the log.
 //! 3. Writes complete in any order; what counts as durable is the longest prefix of tickets (W2).
 //! 4. Head segments whose records are all covered become free, and free ones become standby again (W10).
 //!
 //! No I/O and no waiting here: `writer` and `prepare` do that, `super` lets callers wait.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::Path;
 use std::rc::Rc;
 
 use ahash::{AHashMap, RandomState};
 use runtime::{BLOCK_BYTES, Buffer, File};
 
 use super::format::{self, BATCH_HEADER_BYTES, BatchHeader, Life, SegmentHeader, padded};
-use super::pool::Pool;
+use super::pool::{Pool, own};
 use super::{Canary, LogOptions, Position, Record, Stats};
 use crate::Error;
 
@@ -33,7 +34,7 @@ pub(super) type Coverage = AHashMap<u64, u64>;
 
 /// A segment that holds records or is about to.
 pub(super) struct Segment<F> {
-    pub path: PathBuf,
+    pub path: Rc<Path>,
     pub life: Life,
     /// Open while it may be written.
     pub file: Option<F>,
@@ -47,7 +48,7 @@ pub(super) struct Segment<F> {
 /// A file whose content nobody needs.
 #[derive(Clone, Debug)]
 pub(super) struct FreeSegment {
-    pub path: PathBuf,
+    pub path: Rc<Path>,
     pub seq: u64,
     /// Bytes from the start that were written at least once.
     pub prewritten: u64,
@@ -60,7 +61,7 @@ pub(super) struct FreeSegment {
 /// A file that was not written to its end yet, and how far it was.
 pub(super) struct Piece<F> {
     pub seq: u64,
-    pub path: PathBuf,
+    pub path: Rc<Path>,
     pub file: F,
     pub from: u64,
 }
@@ -77,9 +78,17 @@ impl<F: Clone> Segment<F> {
 pub(super) struct Write<F: File> {
     pub ticket: u64,
     pub file: F,
-    pub path: PathBuf,
+    pub path: Rc<Path>,
     pub offset: u64,
     pub buffer: Rc<F::Buffer>,
+}
+
+/// The batch that takes records, in the buffer that it will be sent in.
+struct OpenBatch<B> {
+    buffer: Rc<B>,
+    /// Bytes of header and records so far, a multiple of 8.
+    length: usize,
+    records: u32,
 }
 
 /// What becomes durable when a write and all before it are done.
@@ -129,8 +138,7 @@ pub(super) struct Tail<F: File> {
     /// The greatest head that some name or header says durably.
     pub durable_head: u64,
 
-    open: Vec<u8>,
-    open_records: u32,
+    open: Option<OpenBatch<F::Buffer>>,
     lsn: u64,
     position: u64,
     chain: u32,
@@ -165,8 +173,7 @@ impl<F: File> Tail<F> {
             next_seq: 1,
             durable_seq: 0,
             durable_head: 0,
-            open: Vec::new(),
-            open_records: 0,
+            open: None,
             lsn: 1,
             position: 0,
             chain: 0,
@@ -179,7 +186,8 @@ impl<F: File> Tail<F> {
             announced_lsn: 0,
             last_record_lsn: 0,
             buffered: 0,
-            pool: Pool::new(options.writes_in_flight_max),
+            // All that are in flight come back while as many are filled and queued.
+            pool: Pool::new(options.batch_bytes, 2 * options.writes_in_flight_max + 1),
             started: false,
             closing: false,
             stopping: false,
@@ -192,7 +200,7 @@ impl<F: File> Tail<F> {
 
     /// Takes up the log where recovery found its end. All before is durable; the tail comes with `start_segment`.
     pub fn resume(&mut self, resume: Resume) {
-        assert!(!self.started && self.open_records == 0 && self.flights.is_empty());
+        assert!(!self.started && self.open.is_none() && self.flights.is_empty());
         assert!(resume.lsn > 0);
         self.lsn = resume.lsn;
         self.position = resume.position;
@@ -282,28 +290,42 @@ impl<F: File> Tail<F> {
     }
 
     fn push(&mut self, record: &Record<'_>) -> usize {
-        if self.open_records == 0 {
-            self.open.clear();
-            self.open.resize(BATCH_HEADER_BYTES, 0);
-        }
-        let end = format::push_record(&mut self.open, record);
-        self.open_records += 1;
+        let bytes = format::record_bytes(record.payload.len());
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.new_batch(bytes),
+        };
+        let end = format::put_record(own(&mut open.buffer).as_mut_slice(), open.length, record);
+        open.length += bytes;
+        open.records += 1;
+        self.open = Some(open);
         self.last_record_lsn = self.lsn;
         let last = self.tail_mut().coverage.entry(record.stream).or_insert(0);
         *last = (*last).max(record.index);
         end
     }
 
+    /// An empty batch with room for records of `bytes` at least.
+    fn new_batch(&mut self, bytes: usize) -> OpenBatch<F::Buffer> {
+        let buffer = self.buffer(BATCH_HEADER_BYTES + bytes);
+        OpenBatch { buffer, length: BATCH_HEADER_BYTES, records: 0 }
+    }
+
+    /// Bytes of the open batch, 0 when there is none.
+    fn open_bytes(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.length)
+    }
+
     /// Where a record of `bytes` goes. Never beyond what was prewritten.
     fn placement(&self, bytes: usize) -> Placement {
         let tail = self.tail();
-        let open = self.open_records > 0;
-        let grown = self.open.len() + bytes;
+        let open = self.open_bytes();
+        let grown = open + bytes;
         let room = tail.prewritten - tail.end;
-        if open && grown <= self.options.batch_bytes && padded(grown) as u64 <= room {
+        if open > 0 && grown <= self.options.batch_bytes && padded(grown) as u64 <= room {
             return Placement::OpenBatch;
         }
-        let behind = if open { padded(self.open.len()) as u64 } else { 0 };
+        let behind = padded(open) as u64;
         let need = padded(BATCH_HEADER_BYTES + bytes) as u64;
         if behind + need <= room {
             return Placement::NewBatch;
@@ -344,7 +366,7 @@ impl<F: File> Tail<F> {
 
     /// Where the last record that was appended ends, at most.
     pub fn appended(&self) -> u64 {
-        self.position + if self.open_records > 0 { self.open.len() as u64 } else { 0 }
+        self.position + self.open_bytes() as u64
     }
 }
 
@@ -352,7 +374,7 @@ impl<F: File> Tail<F> {
 impl<F: File> Tail<F> {
     /// Writes that could start now.
     pub fn work(&self) -> usize {
-        self.sealed.len() + usize::from(self.open_records > 0)
+        self.sealed.len() + usize::from(self.open.is_some())
     }
 
     /// The next write in the order of the log.
@@ -367,19 +389,20 @@ impl<F: File> Tail<F> {
         Some(write)
     }
 
-    /// Closes the open batch, if it holds a record.
+    /// Closes the open batch, if there is one.
     fn seal_open(&mut self) {
-        if self.open_records > 0 {
-            self.seal();
+        if let Some(open) = self.open.take() {
+            self.seal(open);
         }
     }
 
-    fn seal(&mut self) {
+    fn seal(&mut self, open: OpenBatch<F::Buffer>) {
         let (life, offset) = (self.tail().life, self.tail().end);
         let bound = if self.options.canary == Canary::AcceptStale { Life::NONE } else { life };
+        let OpenBatch { mut buffer, length, records } = open;
         let header = BatchHeader {
-            length: self.open.len(),
-            record_count: self.open_records,
+            length,
+            record_count: records,
             lsn: self.lsn,
             position: self.position,
             durable_lsn: self.durable_lsn,
@@ -387,34 +410,30 @@ impl<F: File> Tail<F> {
             payload_crc: 0,
             crc: 0,
         };
-        self.chain = header.seal(&mut self.open, bound, life, offset);
-        let size = padded(self.open.len());
-        let mut buffer = self.buffer(size);
-        let bytes =
-            Rc::get_mut(&mut buffer).expect("the pool gives buffers that nobody else has").as_mut_slice();
-        bytes[..self.open.len()].copy_from_slice(&self.open);
-        bytes[self.open.len()..].fill(0);
+        let size = padded(length);
+        own(&mut buffer).set_size(size);
+        let (batch, rest) = own(&mut buffer).as_mut_slice().split_at_mut(length);
+        self.chain = header.seal(batch, bound, life, offset);
+        rest.fill(0);
         self.announced_lsn = self.durable_lsn;
         self.position += size as u64;
         let reached = Reached::Batch { lsn: self.lsn, position: self.position };
-        self.queue(buffer, offset, reached, header.length - BATCH_HEADER_BYTES);
+        self.queue(buffer, offset, reached, length - BATCH_HEADER_BYTES);
         self.lsn += 1;
-        self.open_records = 0;
-        self.open.clear();
         let tail = self.tail_mut();
         tail.end += size as u64;
         assert!(tail.end <= tail.prewritten, "a batch stays within what was prewritten (W8)");
     }
 
-    fn buffer(&mut self, size: usize) -> Rc<F::Buffer> {
+    fn buffer(&mut self, bytes: usize) -> Rc<F::Buffer> {
         let tail = self.live.back().expect("a started log has a tail segment");
-        self.pool.take(tail.file.as_ref().expect("the tail segment is open"), size)
+        self.pool.take(tail.file.as_ref().expect("the tail segment is open"), bytes)
     }
 
     fn queue(&mut self, buffer: Rc<F::Buffer>, offset: u64, reached: Reached, bytes: usize) {
         let ticket = self.first_ticket + self.flights.len() as u64;
         let file = self.tail_file().clone();
-        let path = self.tail().path.clone();
+        let path = Rc::clone(&self.tail().path);
         self.flights.push_back(Flight { done: false, bytes, reached });
         self.sealed.push_back(Write { ticket, file, path, offset, buffer });
     }
@@ -432,7 +451,8 @@ impl<F: File> Tail<F> {
         assert!(segment.life.seq > header.prev_seq);
         self.live.push_back(segment);
         let mut buffer = self.buffer(BLOCK_BYTES);
-        header.encode(Rc::get_mut(&mut buffer).expect("the pool gives free buffers").as_mut_slice());
+        own(&mut buffer).set_size(BLOCK_BYTES);
+        header.encode(own(&mut buffer).as_mut_slice());
         self.queue(buffer, 0, Reached::Header { seq: header.life.seq, head: header.head }, 0);
     }
 
@@ -444,7 +464,7 @@ impl<F: File> Tail<F> {
         prev_seq: u64,
         prev_end: u64,
     ) -> SegmentHeader {
-        assert_eq!(self.open_records, 0);
+        assert!(self.open.is_none());
         SegmentHeader {
             identity: self.options.identity,
             life: segment.life,
@@ -505,7 +525,7 @@ impl<F: File> Tail<F> {
 
     /// Whether nothing is open, queued or in flight.
     pub fn is_quiet(&self) -> bool {
-        self.open_records == 0 && self.flights.is_empty()
+        self.open.is_none() && self.flights.is_empty()
     }
 
     /// Whether the last records are durable but nothing on disk says so.
@@ -520,9 +540,8 @@ impl<F: File> Tail<F> {
         if !(fits && self.is_quiet() && self.wants_watermark()) {
             return false;
         }
-        self.open.clear();
-        self.open.resize(BATCH_HEADER_BYTES, 0);
-        self.seal();
+        let empty = self.new_batch(0);
+        self.seal(empty);
         true
     }
 

@@ -24,6 +24,15 @@ impl Buffer for DmaBuffer {
     fn as_mut_slice(&mut self) -> &mut [u8] {
         self.as_bytes_mut()
     }
+
+    fn capacity(&self) -> usize {
+        DmaBuffer::capacity(self)
+    }
+
+    fn set_size(&mut self, size: usize) {
+        assert_aligned("buffer of", size as u64);
+        self.set_len(size);
+    }
 }
 
 impl RealFile {

@@ -102,6 +102,24 @@ fn a_file_is_written_read_and_renamed() {
 }
 
 #[test]
+fn one_buffer_serves_writes_of_different_sizes() {
+    on_cores("sizes", 1, |runtime, directory| async move {
+        let file = runtime.open(&directory.join("file"), OpenOptions::CREATE_DSYNC).await.unwrap();
+        file.allocate(8 * BLOCK_BYTES as u64).await.unwrap();
+        let mut buffer = filled(&file, 4, 3);
+        for (blocks, offset) in [(1, 0), (4, 1), (2, 5)] {
+            Rc::get_mut(&mut buffer).unwrap().set_size(blocks * BLOCK_BYTES);
+            assert_eq!(buffer.as_slice().len(), blocks * BLOCK_BYTES);
+            assert_eq!(buffer.capacity(), 4 * BLOCK_BYTES);
+            file.write_at(buffer.clone(), offset * BLOCK_BYTES as u64).await.unwrap();
+        }
+        let bytes = file.read_at(0, 8 * BLOCK_BYTES).await.unwrap();
+        assert!(bytes[..7 * BLOCK_BYTES].iter().all(|byte| *byte == 3), "all three arrived whole");
+        assert!(bytes[7 * BLOCK_BYTES..].iter().all(|byte| *byte == 0), "and nothing beyond");
+    });
+}
+
+#[test]
 fn many_writes_in_flight_all_arrive() {
     on_cores("writes", 1, |runtime, directory| async move {
         let file = runtime.open(&directory.join("file"), OpenOptions::CREATE_DSYNC).await.unwrap();

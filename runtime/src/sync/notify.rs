@@ -22,6 +22,8 @@ struct State {
     wakers: Vec<Option<Waker>>,
     /// Empty places in `wakers`.
     free: Vec<usize>,
+    /// The memory of the wakers before, for the next ones: who waits and is woken over and over costs no allocation.
+    spare: Vec<Option<Waker>>,
 }
 
 impl Notify {
@@ -32,13 +34,17 @@ impl Notify {
 
     /// Wakes everyone whose [`Notify::notified`] was made before this call.
     pub fn notify_all(&self) {
-        let wakers = {
-            let mut state = self.state.borrow_mut();
+        let mut wakers = {
+            let state = &mut *self.state.borrow_mut();
             state.generation += 1;
             state.free.clear();
-            std::mem::take(&mut state.wakers)
+            if state.wakers.is_empty() {
+                return;
+            }
+            std::mem::replace(&mut state.wakers, std::mem::take(&mut state.spare))
         };
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        wakers.drain(..).flatten().for_each(Waker::wake);
+        self.state.borrow_mut().spare = wakers;
     }
 
     /// Resolves at the first `notify_all` after this call, also when that comes before the first poll.

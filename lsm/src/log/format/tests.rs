@@ -23,7 +23,9 @@ fn header() -> SegmentHeader {
 fn batch(payloads: &[&[u8]], offset: u64) -> (Vec<u8>, u32) {
     let mut bytes = vec![0; BATCH_HEADER_BYTES];
     for (index, payload) in (1..).zip(payloads) {
-        push_record(&mut bytes, &Record { kind: 9, stream: 8, term: 7, index, payload });
+        let start = bytes.len();
+        bytes.resize(start + record_bytes(payload.len()), 0xA5); // Whatever a used buffer holds.
+        put_record(&mut bytes, start, &Record { kind: 9, stream: 8, term: 7, index, payload });
     }
     let header = BatchHeader {
         length: bytes.len(),

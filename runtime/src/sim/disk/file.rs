@@ -36,15 +36,27 @@ impl Drop for Open {
 /// Memory to be written.
 pub struct SimBuffer {
     bytes: Vec<u8>,
+    /// Of these, the first so many belong to the buffer now.
+    size: usize,
 }
 
 impl Buffer for SimBuffer {
     fn as_slice(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.size]
     }
 
     fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        &mut self.bytes[..self.size]
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn set_size(&mut self, size: usize) {
+        assert!(size.is_multiple_of(BLOCK_BYTES), "a buffer of {size} bytes is not whole blocks");
+        assert!(size <= self.bytes.len(), "a buffer of {} bytes cannot have {size}", self.bytes.len());
+        self.size = size;
     }
 }
 
@@ -156,11 +168,11 @@ impl SimFile {
     fn begin_write(&self, buffer: &SimBuffer, offset: u64, faults: &WriteFaults) -> io::Result<u64> {
         let disk = self.disk();
         let first = offset as usize / BLOCK_BYTES;
-        let count = buffer.bytes.len() / BLOCK_BYTES;
+        let count = buffer.size / BLOCK_BYTES;
         let written = if faults.short { disk.draw_below(count as u64) as usize } else { count };
         let first = if faults.misdirected { self.misdirect(first) } else { first };
         self.check_room(disk.with_file(self.open.inode, |file| file.live.missing(first..first + written)))?;
-        let blocks = buffer.bytes.chunks_exact(BLOCK_BYTES).take(written).enumerate();
+        let blocks = buffer.as_slice().chunks_exact(BLOCK_BYTES).take(written).enumerate();
         let blocks = blocks
             .map(|(index, bytes)| {
                 let block: &Block = bytes.try_into().expect("chunks are blocks");
@@ -340,15 +352,14 @@ impl File for SimFile {
     fn buffer(&self, size: usize) -> SimBuffer {
         assert_aligned("buffer of", size as u64);
         // Not zeros: nobody may rely on what a new buffer holds.
-        SimBuffer { bytes: vec![0xA5; size] }
+        SimBuffer { bytes: vec![0xA5; size], size }
     }
 
     async fn write_at(&self, buffer: Rc<SimBuffer>, offset: u64) -> io::Result<()> {
         assert_aligned("offset", offset);
-        assert_aligned("write of", buffer.bytes.len() as u64);
-        assert!(!buffer.bytes.is_empty(), "a write of nothing");
+        assert!(buffer.size > 0, "a write of nothing");
         self.check_writable()?;
-        self.trace(Event::Write, (offset << 16) ^ buffer.bytes.len() as u64);
+        self.trace(Event::Write, (offset << 16) ^ buffer.size as u64);
         let disk = self.disk();
         let faults = WriteFaults::draw(disk);
         let after = disk.duration(|faults| faults.write);

@@ -25,6 +25,23 @@ async fn put(file: &SimFile, block: usize, byte: u8) -> std::io::Result<()> {
     file.write_at(filled(file, 1, byte), (block * BLOCK_BYTES) as u64).await
 }
 
+#[test]
+fn a_write_takes_the_size_that_its_buffer_has_now() {
+    let world = world(1);
+    let runtime = world.runtime(world.node("n"));
+    world.block_on(async {
+        let file = prepared(&runtime, WRITE).await;
+        let mut buffer = filled(&file, 2, 9);
+        Rc::get_mut(&mut buffer).unwrap().set_size(BLOCK_BYTES);
+        file.write_at(buffer.clone(), 0).await.unwrap();
+        let bytes = file.read_at(0, 2 * BLOCK_BYTES).await.unwrap();
+        assert_eq!((bytes[0], bytes[BLOCK_BYTES - 1], bytes[BLOCK_BYTES]), (9, 9, 1));
+        Rc::get_mut(&mut buffer).unwrap().set_size(2 * BLOCK_BYTES);
+        file.write_at(buffer, 0).await.unwrap();
+        assert_eq!(file.read_at(0, 2 * BLOCK_BYTES).await.unwrap()[BLOCK_BYTES], 9);
+    });
+}
+
 /// A file of two blocks of `1`, durable with its name.
 async fn prepared(runtime: &SimRuntime, options: OpenOptions) -> SimFile {
     runtime.create_dir("/data".as_ref()).await.unwrap();

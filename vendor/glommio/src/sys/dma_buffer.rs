@@ -87,6 +87,8 @@ pub struct DmaBuffer {
     // Invariant: trim + size are at most one byte past the original allocation.
     trim: usize,
     size: usize,
+    // torc: bytes of the allocation, so that a buffer that was cut can be used whole again.
+    allocated: usize,
 }
 
 impl DmaBuffer {
@@ -95,6 +97,7 @@ impl DmaBuffer {
             storage: BufferStorage::Sys(SysAlloc::new(size)?),
             size,
             trim: 0,
+            allocated: size,
         })
     }
 
@@ -103,6 +106,7 @@ impl DmaBuffer {
             storage,
             size,
             trim: 0,
+            allocated: size,
         }
     }
 
@@ -119,6 +123,18 @@ impl DmaBuffer {
     /// aligned or the write will fail due to O_DIRECT requirements.
     pub fn trim_to_size(&mut self, newsize: usize) {
         assert!(newsize <= self.size);
+        self.size = newsize;
+    }
+
+    /// torc: bytes that the buffer was allocated with, less what was cut off its front.
+    pub fn capacity(&self) -> usize {
+        self.allocated - self.trim
+    }
+
+    /// torc: makes the first `newsize` bytes of the allocation the addressable ones: less than now or more. What comes
+    /// back is what lay there before: memory that was allocated and written, or never initialized.
+    pub fn set_len(&mut self, newsize: usize) {
+        assert!(newsize <= self.capacity());
         self.size = newsize;
     }
 
