@@ -35,6 +35,8 @@ mod compaction;
 mod estimate;
 mod manifest;
 mod memtable;
+#[doc(hidden)]
+pub mod parts;
 mod scan;
 mod sstable;
 mod version;
