@@ -7,6 +7,7 @@
 //!
 //! - this file: the trait and its words ([`Mono`], [`Wall`], [`CoreId`], [`Class`], [`OpenOptions`]).
 //! - [`sync`]: what one core's tasks wait on: `oneshot`, `Notify`, `Semaphore`, `timeout`, `select`.
+//! - [`tls`]: a stream inside of TLS, over any stream.
 //! - [`real`]: glommio: one pinned executor per core, io_uring, direct files, sockets, mailboxes.
 //! - [`sim`]: a seeded executor in one thread: virtual time, a disk that forgets, a network that fails.
 //! - [`offline`]: files that are only read, for tools that look at a directory which nobody serves.
@@ -25,6 +26,7 @@ pub mod offline;
 pub mod real;
 pub mod sim;
 pub mod sync;
+pub mod tls;
 
 mod random;
 
