@@ -93,7 +93,7 @@ pub(crate) async fn authenticate<R: Runtime>(
     let claim = Claim::read(&query, headers)?;
     claim.check(&router.options.region, router.rt.wall())?;
     canonical::check_signed_headers(&claim, headers)?;
-    let body = hash_body(&router.rt, request.wire_body()).await;
+    let body = hash_body(&router.rt, request.body).await;
     let hash = canonical::hash(request, headers, &claim, &body)?;
     let signer = users.position(claim.access_key);
     let right = access.keys.verify(users, signer, &claim, &router.options.region, &hash);

@@ -44,13 +44,14 @@ use std::time::Duration;
 use model::item::ItemBuilder;
 use net::map::MapCell;
 use net::mesh::Mesh;
+use runtime::tls::TlsServer;
 use runtime::{Purpose, Runtime};
 
 use crate::auth::Access;
 use crate::auth::users::Users;
 use crate::http::intake::Request;
 use crate::http::server::Server;
-pub use crate::http::server::ServerOptions;
+pub use crate::http::server::{Scheme, ServerOptions};
 
 /// How a router is set up.
 #[derive(Clone, Debug)]
@@ -87,6 +88,7 @@ pub struct Router<R: Runtime> {
     pub(crate) map: MapCell,
     pub(crate) server: Rc<Server>,
     access: RefCell<Rc<Access>>,
+    tls: RefCell<Option<TlsServer>>,
     /// Its buffers serve one body after the other; borrowed only while one is decoded.
     pub(crate) builder: RefCell<ItemBuilder>,
     /// The second that `date` is of, and the date.
@@ -99,12 +101,30 @@ impl<R: Runtime> Router<R> {
         let server = Rc::new(Server::new(options.server));
         let date = Cell::new((0, http::response::http_date(0)));
         let access = RefCell::new(Access::new(options.users.clone()));
-        Rc::new(Router { rt, options, mesh, map, server, access, builder: RefCell::default(), date })
+        let tls = RefCell::default();
+        Rc::new(Router { rt, options, mesh, map, server, access, tls, builder: RefCell::default(), date })
     }
 
     /// Accepts connections and answers them until [`Router::stop`], and the last connection is gone.
     pub async fn serve(self: &Rc<Self>, listener: R::Listener) {
-        http::server::serve(self.clone(), listener).await;
+        self.serve_all(vec![(Scheme::Http, listener)]).await;
+    }
+
+    /// The same on several listeners. One that speaks HTTPS needs a certificate: see [`Router::set_tls`].
+    pub async fn serve_all(self: &Rc<Self>, listeners: Vec<(Scheme, R::Listener)>) {
+        let needs_tls = listeners.iter().any(|(scheme, _)| *scheme == Scheme::Https);
+        assert!(!needs_tls || self.tls.borrow().is_some(), "HTTPS is served with a certificate");
+        http::server::serve(self.clone(), listeners).await;
+    }
+
+    /// From now on new connections over HTTPS are shown this certificate.
+    pub fn set_tls(&self, setup: TlsServer) {
+        *self.tls.borrow_mut() = Some(setup);
+    }
+
+    /// The certificate to show now.
+    pub(crate) fn tls(&self) -> Option<TlsServer> {
+        self.tls.borrow().clone()
     }
 
     /// Begins the end: no new connections, idle ones are closed, requests under way are answered.

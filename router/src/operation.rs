@@ -41,6 +41,7 @@ use runtime::Runtime;
 
 use crate::Router;
 use crate::auth;
+use crate::http::coding;
 use crate::http::intake::Request;
 use crate::json::attribute;
 use crate::request::constraint::{self, is_name_like};
@@ -71,7 +72,8 @@ async fn call<R: Runtime>(
     let name = request.target().and_then(|target| target.strip_prefix(TARGET_PREFIX)).unwrap_or("");
     let shape = shape_of(name).ok_or(ApiError::new(Code::UnknownOperation, ""))?;
     let caller = auth::authenticate(router, request).await?;
-    let parameters = router.decode(request.body, shape)?;
+    let unpacked = coding::unpack(router, request).await?;
+    let parameters = router.decode(unpacked.as_deref().unwrap_or(request.body), shape)?;
     if is_about_a_table(name) {
         check_table_name(&parameters)?;
     }

@@ -9,9 +9,6 @@ use crate::http::response::Content;
 use crate::json::writer;
 use model::error::Code;
 
-/// Bytes of a Host header that the health text repeats.
-const HOST_BYTES_MAX: usize = 255;
-
 /// What DynamoDB says where there is nothing.
 const NOTHING_HERE: &[u8] = b"<UnknownOperationException/>\n";
 
@@ -32,9 +29,13 @@ pub(crate) async fn answer<R: Runtime>(
 ) -> Reply {
     let (status, content) = match (request.method(), request.path()) {
         (Method::Options, _) if request.has_origin() => (200, Content::Empty),
-        (Method::Post, b"/") if takes_json(request) => (router.answer(request, out).await, Content::Json),
+        (Method::Post, b"/") if takes_json(request) => {
+            (router.answer(request, out).await, content_of_answer(request))
+        }
         (Method::Get | Method::Head, b"/") => {
-            health(request, out);
+            out.extend_from_slice(b"healthy: dynamodb.");
+            out.extend_from_slice(router.options.region.as_bytes());
+            out.extend_from_slice(b".amazonaws.com ");
             (200, Content::Text)
         }
         _ => {
@@ -65,19 +66,26 @@ pub(crate) fn refusal(reject: Reject, out: &mut Vec<u8>) -> Content {
     Content::Json
 }
 
-/// DynamoDB answers calls in no other notation; a client that does not say gets the benefit of the doubt.
+/// The notation of the API.
+const AMZ_JSON: &str = "application/x-amz-json-1.0";
+
+/// DynamoDB reads bodies in no other notation. Where there is no body, none is asked for.
 fn takes_json(request: &Request<'_>) -> bool {
-    let Some(given) = request.content_type() else { return true };
-    let kind = given.split(';').next().unwrap_or(given).trim();
-    kind.eq_ignore_ascii_case("application/x-amz-json-1.0") || kind.eq_ignore_ascii_case("application/json")
+    let kind = kind_of(request);
+    request.body.is_empty()
+        || kind.eq_ignore_ascii_case(AMZ_JSON)
+        || kind.eq_ignore_ascii_case("application/json")
 }
 
-fn health(request: &Request<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"healthy: ");
-    let host = request.host().unwrap_or("");
-    let plain = host.len() <= HOST_BYTES_MAX && host.bytes().all(|byte| byte.is_ascii_graphic());
-    out.extend_from_slice(if plain { host.as_bytes() } else { b"" });
-    out.push(b' ');
+/// Whoever asks in the API's notation is answered in it.
+fn content_of_answer(request: &Request<'_>) -> Content {
+    if kind_of(request).eq_ignore_ascii_case(AMZ_JSON) { Content::Json } else { Content::PlainJson }
+}
+
+/// `Content-Type` without its parameters.
+fn kind_of<'a>(request: &Request<'a>) -> &'a str {
+    let given = request.content_type().unwrap_or("");
+    given.split(';').next().unwrap_or(given).trim()
 }
 
 /// Lines that let a browser's page from anywhere call.
@@ -87,8 +95,11 @@ fn cors(request: &Request<'_>) -> Vec<u8> {
         return lines;
     }
     lines.extend_from_slice(b"Access-Control-Allow-Origin: *\r\n");
-    lines.extend_from_slice(b"Access-Control-Expose-Headers: x-amzn-RequestId, x-amz-crc32, Date\r\n");
     if request.method() != Method::Options {
+        lines.extend_from_slice(
+            b"Access-Control-Expose-Headers: x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,\
+              x-amzn-ErrorMessage,Date\r\n",
+        );
         return lines;
     }
     // A parsed header value holds no line end, so echoing it adds no line.

@@ -5,16 +5,23 @@
 //! Accept-Encoding: gzip     answer --deflate, a piece at a time--> what is sent          (x-amz-crc32 is of the packed bytes)
 //! ```
 //!
-//! gzip (RFC 1952) and deflate (RFC 1950: with zlib's frame). Between two pieces others get their turn; the memory is taken from the budget before it
-//! is used. A body that unpacks to far more than it is, or to more than a request may have, is refused as too large.
+//! gzip (RFC 1952) and deflate (RFC 1950: with zlib's frame). A body is unpacked once its sender is known. Between two pieces others get their
+//! turn; the memory is taken from the budget before it is used. A body that unpacks to far more than it is, or to more than a request may have, is
+//! refused as too large.
 
 use std::io::{self, Read, Write};
+use std::ops::Deref;
 
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 
-use super::head::{Reject, TOO_LARGE};
+use model::error::{ApiError, Code};
+use runtime::Runtime;
+
+use super::intake::Request;
+use super::server::Budget;
+use crate::Router;
 
 /// Bytes that are unpacked or packed before others get their turn: about a quarter of a millisecond.
 const PIECE_BYTES: usize = 32 << 10;
@@ -60,7 +67,7 @@ impl Coding {
         for part in list.split(|byte| *byte == b',') {
             let mut fields = part.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
             let name = fields.next().unwrap_or(b"");
-            let weight = fields.find_map(|field| weight_of(field)).unwrap_or(1000);
+            let weight = fields.find_map(weight_of).unwrap_or(1000);
             let coding = Coding::of(name).unwrap_or(Coding::Identity);
             let rank = match coding {
                 Coding::Identity => 0,
@@ -93,6 +100,68 @@ fn weight_of(field: &[u8]) -> Option<u32> {
     let digits = part.bytes().chain(*b"000").take(3);
     let thousandths = digits.fold(0, |sum, digit| 10 * sum + u32::from(digit.wrapping_sub(b'0').min(9)));
     Some((whole.parse::<u32>().unwrap_or(0) * 1000 + thousandths).min(1000))
+}
+
+/// A body that was unpacked. Its memory goes back to the budget with it.
+pub(crate) struct Unpacked<'b> {
+    bytes: Vec<u8>,
+    held: usize,
+    budget: &'b Budget,
+}
+
+impl Deref for Unpacked<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Unpacked<'_> {
+    fn drop(&mut self) {
+        self.budget.release(self.held);
+    }
+}
+
+/// The body as the API reads it, if it came packed.
+pub(crate) async fn unpack<'r, R: Runtime>(
+    router: &'r Router<R>,
+    request: &Request<'_>,
+) -> Result<Option<Unpacked<'r>>, ApiError> {
+    if request.coding() == Coding::Identity || request.body.is_empty() {
+        return Ok(None);
+    }
+    let mut unpacked = Unpacked { bytes: Vec::new(), held: 0, budget: &router.server.budget };
+    let body_bytes_max = router.server.options.limits.body_bytes_max;
+    let mut unpacker = Unpacker::new(request.coding(), request.body, body_bytes_max);
+    loop {
+        let more = Unpacker::room(&unpacked.bytes) - unpacked.held;
+        if !unpacked.budget.reserve(more) {
+            let message = "Too many bytes of requests are under way; try again.";
+            return Err(ApiError::new(Code::ServiceUnavailable, message));
+        }
+        unpacked.held += more;
+        match unpacker.piece(&mut unpacked.bytes) {
+            Ok(true) => return Ok(Some(unpacked)),
+            Ok(false) => (),
+            Err(Rejected::Damaged) => return Err(ApiError::new(Code::Serialization, "")),
+            Err(Rejected::TooLarge) => {
+                return Err(ApiError::new(Code::RequestEntityTooLarge, super::head::TOO_LARGE.why));
+            }
+        }
+        if router.rt.should_yield() {
+            router.rt.yield_now().await;
+        }
+    }
+}
+
+/// Why a body cannot be unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// It is not what its coding says.
+    Damaged,
+    /// It is more than a request may have, or far more than it was.
+    TooLarge,
 }
 
 /// A body that is being unpacked.
@@ -155,7 +224,7 @@ impl<'a> Unpacker<'a> {
     }
 
     /// Unpacks one piece more behind `out`; true at the end.
-    pub fn piece(&mut self, out: &mut Vec<u8>) -> Result<bool, Reject> {
+    pub fn piece(&mut self, out: &mut Vec<u8>) -> Result<bool, Rejected> {
         let before = out.len();
         out.resize(Unpacker::room(out), 0);
         let mut filled = before;
@@ -164,14 +233,14 @@ impl<'a> Unpacker<'a> {
                 Ok(0) if self.decoder.is_over() => break,
                 Ok(size) => filled += size,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                Err(_) => return Err(DAMAGED),
+                Err(_) => return Err(Rejected::Damaged),
             }
         }
         let is_end = filled < out.len();
         out.truncate(filled);
         let free = UNPACKED_BYTES_FREE.max(self.packed_bytes.saturating_mul(RATIO_MAX));
         if filled > self.body_bytes_max.min(free) {
-            return Err(TOO_LARGE);
+            return Err(Rejected::TooLarge);
         }
         Ok(is_end)
     }
@@ -193,8 +262,6 @@ impl Decoder<'_> {
         }
     }
 }
-
-const DAMAGED: Reject = Reject::malformed("The body is not what Content-Encoding says.");
 
 /// An answer that is being packed. Level 1: the network between is fast, or the client would not ask a database for large pages.
 pub struct Packer {

@@ -16,10 +16,12 @@ use std::time::Duration;
 use runtime::sync::{Either, select};
 use runtime::{Mono, Runtime, Stream};
 
+use super::coding::{Coding, PACKED_BYTES_MIN, Packer};
 use super::head::{Framing, Reject};
 use super::intake::{BUFFER_BYTES, Intake, Step};
-use super::response::{Meta, Response};
+use super::response::{Content, Meta, Response};
 use super::server::{Place, Server};
+use super::socket::Socket;
 use crate::Router;
 use crate::site;
 
@@ -34,7 +36,7 @@ const OVERLOAD: Reject = Reject { status: 503, why: "Too many bytes of requests 
 /// One connection.
 pub(crate) struct Connection<R: Runtime> {
     router: Rc<Router<R>>,
-    stream: R::Stream,
+    stream: Socket<R>,
     place: Rc<Place>,
     intake: Intake,
     response: Response,
@@ -59,7 +61,7 @@ enum End {
 }
 
 impl<R: Runtime> Connection<R> {
-    pub(crate) fn new(router: Rc<Router<R>>, stream: R::Stream, place: Rc<Place>) -> Connection<R> {
+    pub(crate) fn new(router: Rc<Router<R>>, stream: Socket<R>, place: Rc<Place>) -> Connection<R> {
         let intake = Intake::new(router.server.options.limits);
         Connection {
             router,
@@ -176,7 +178,9 @@ impl<R: Runtime> Connection<R> {
         self.place.deadline.set(None);
         let request = self.intake.request();
         let keep_alive = request.keep_alive() && !self.router.server.is_stopping();
+        let accepted = request.accepted();
         let reply = site::answer(&self.router, &request, self.response.begin()).await;
+        let coding = self.pack(accepted, reply.content).await;
         let keep_alive = keep_alive && !self.router.server.is_stopping();
         let meta = Meta {
             status: reply.status,
@@ -184,6 +188,7 @@ impl<R: Runtime> Connection<R> {
             id: &self.router.request_id(),
             date: &self.router.date(),
             keep_alive,
+            coding,
             without_body: reply.without_body,
             more: &reply.more,
         };
@@ -200,6 +205,23 @@ impl<R: Runtime> Connection<R> {
         Ok(())
     }
 
+    /// Packs the answer if the client asked for that and it is worth it.
+    async fn pack(&mut self, accepted: Coding, content: Content) -> Coding {
+        let is_json = matches!(content, Content::Json | Content::PlainJson);
+        if accepted == Coding::Identity || !is_json || self.response.body().len() < PACKED_BYTES_MIN {
+            return Coding::Identity;
+        }
+        let rt = &self.router.rt;
+        let mut packer = Packer::new(accepted);
+        while !packer.piece(self.response.body()) {
+            if rt.should_yield() {
+                rt.yield_now().await;
+            }
+        }
+        self.response.replace_body(&packer.finish());
+        accepted
+    }
+
     /// Answers what is no request and reads on for a moment.
     async fn refuse(&mut self, reject: Reject) {
         let content = site::refusal(reject, self.response.begin());
@@ -209,6 +231,7 @@ impl<R: Runtime> Connection<R> {
             id: &self.router.request_id(),
             date: &self.router.date(),
             keep_alive: false,
+            coding: Coding::Identity,
             without_body: false,
             more: b"",
         };

@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use super::coding::Coding;
+
 /// Most headers of one request.
 pub const HEADERS_MAX: usize = 64;
 
@@ -73,6 +75,10 @@ pub struct Head {
     pub target: Option<Span>,
     /// `Content-Type`
     pub content_type: Option<Span>,
+    /// How the body is packed.
+    pub coding: Coding,
+    /// How the answer may be packed.
+    pub accepted: Coding,
     /// `Origin`
     pub origin: Option<Span>,
     /// `Access-Control-Request-Method`
@@ -92,7 +98,8 @@ struct Fields {
     host: Option<Span>,
     target: Option<Span>,
     content_type: Option<Span>,
-    content_encoding: Option<Span>,
+    coding: Option<Coding>,
+    accepted: Option<Coding>,
     origin: Option<Span>,
     cors_method: Option<Span>,
     cors_headers: Option<Span>,
@@ -140,8 +147,11 @@ impl Fields {
             12 if is("content-type") => once(&mut self.content_type, block, value),
             12 if is("x-amz-target") => once(&mut self.target, block, value),
             14 if is("content-length") => self.content_length(value, body_bytes_max),
-            16 if is("content-encoding") => once(&mut self.content_encoding, block, value)
-                .and_then(|()| if value.eq_ignore_ascii_case(b"identity") { Ok(()) } else { Err(UNCODED) }),
+            15 if is("accept-encoding") => {
+                self.accepted.get_or_insert(Coding::accepted(value));
+                Ok(())
+            }
+            16 if is("content-encoding") => self.content_encoding(value),
             17 if is("transfer-encoding") => self.transfer_encoding(value),
             29 if is("access-control-request-method") => once(&mut self.cors_method, block, value),
             30 if is("access-control-request-headers") => once(&mut self.cors_headers, block, value),
@@ -174,6 +184,14 @@ impl Fields {
             return Err(Reject { status: 501, why: "The only Transfer-Encoding is chunked." });
         }
         self.chunked = true;
+        Ok(())
+    }
+
+    fn content_encoding(&mut self, value: &[u8]) -> Result<(), Reject> {
+        if self.coding.is_some() {
+            return Err(Reject::malformed("Content-Encoding is given twice."));
+        }
+        self.coding = Some(Coding::of(value).ok_or(UNKNOWN_CODING)?);
         Ok(())
     }
 
@@ -211,6 +229,8 @@ impl Fields {
             host: self.host,
             target: self.target,
             content_type: self.content_type,
+            coding: self.coding.unwrap_or_default(),
+            accepted: self.accepted.unwrap_or_default(),
             origin: self.origin,
             cors_method: self.cors_method,
             cors_headers: self.cors_headers,
@@ -218,8 +238,8 @@ impl Fields {
     }
 }
 
-const UNCODED: Reject =
-    Reject { status: 415, why: "Content-Encoding is not supported: send the body as it is." };
+const UNKNOWN_CODING: Reject =
+    Reject { status: 415, why: "Content-Encoding is not supported: the codings are gzip and deflate." };
 
 /// The answer to a body beyond the limit, however it is framed.
 pub const TOO_LARGE: Reject = Reject { status: 413, why: "Request body is too large." };

@@ -18,6 +18,7 @@
 
 use std::ops::Range;
 
+use super::coding::Coding;
 use super::head::{Framing, HEAD_TOO_LARGE, HEADERS_MAX, Head, Method, Reject, Span, TOO_LARGE};
 
 /// Bytes of the buffer of a connection that has not asked for more.
@@ -89,9 +90,8 @@ enum Chunk {
 pub struct Request<'a> {
     bytes: &'a [u8],
     head: &'a Head,
-    /// Its body, decoded.
+    /// Its body as it came, chunks joined and nothing else decoded: what a signature is of.
     pub body: &'a [u8],
-    wire_body: &'a [u8],
 }
 
 impl<'a> Request<'a> {
@@ -129,9 +129,14 @@ impl<'a> Request<'a> {
         request.headers
     }
 
-    /// The body's bytes as they came, chunks joined and nothing else decoded: what a signature is of.
-    pub fn wire_body(&self) -> &'a [u8] {
-        self.wire_body
+    /// How the body came packed.
+    pub fn coding(&self) -> Coding {
+        self.head.coding
+    }
+
+    /// How the answer may be packed.
+    pub fn accepted(&self) -> Coding {
+        self.head.accepted
     }
 
     /// `Host`, if it is text.
@@ -232,7 +237,7 @@ impl Intake {
     pub fn request(&self) -> Request<'_> {
         let State::Complete { head, body } = &self.state else { panic!("a request is asked for when ready") };
         let body = &self.buffer[body.clone()];
-        Request { bytes: &self.buffer, head, body, wire_body: body }
+        Request { bytes: &self.buffer, head, body }
     }
 
     /// Drops the present request and begins with what came behind it. Gives back a large buffer.

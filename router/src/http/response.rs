@@ -9,6 +9,8 @@
 
 use std::io::Write;
 
+use super::coding::Coding;
+
 /// Room in front of the body for the ordinary head.
 const HEAD_BYTES: usize = 512;
 
@@ -22,6 +24,8 @@ pub enum Content {
     Json,
     /// `text/plain`
     Text,
+    /// `application/json`, for who asked in it.
+    PlainJson,
     /// There is no body, and no word about one but its size.
     Empty,
 }
@@ -39,6 +43,8 @@ pub struct Meta<'a> {
     pub date: &'a [u8],
     /// Whether the connection stays.
     pub keep_alive: bool,
+    /// How the body is packed.
+    pub coding: Coding,
     /// Whether the body is only described (HEAD).
     pub without_body: bool,
     /// More header lines, each with its line end.
@@ -63,6 +69,17 @@ impl Response {
         self.bytes.clear();
         self.bytes.resize(HEAD_BYTES, 0);
         &mut self.bytes
+    }
+
+    /// The body so far.
+    pub fn body(&self) -> &[u8] {
+        &self.bytes[HEAD_BYTES..]
+    }
+
+    /// Puts another body in place of the one so far.
+    pub fn replace_body(&mut self, body: &[u8]) {
+        self.bytes.truncate(HEAD_BYTES);
+        self.bytes.extend_from_slice(body);
     }
 
     /// Puts the head before the body: now `bytes` are all that is to be sent.
@@ -95,8 +112,12 @@ fn write_head(out: &mut Vec<u8>, meta: &Meta<'_>, body: &[u8]) {
     out.extend_from_slice(meta.date);
     match meta.content {
         Content::Json => out.extend_from_slice(b"\r\nContent-Type: application/x-amz-json-1.0"),
+        Content::PlainJson => out.extend_from_slice(b"\r\nContent-Type: application/json"),
         Content::Text => out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8"),
         Content::Empty => assert!(body.is_empty(), "an empty body is empty"),
+    }
+    if meta.coding != Coding::Identity {
+        write!(out, "\r\nContent-Encoding: {}", meta.coding.name()).expect(INFALLIBLE);
     }
     write!(out, "\r\nContent-Length: {}\r\n", body.len()).expect(INFALLIBLE);
     let connection: &[u8] = if meta.keep_alive { b"keep-alive" } else { b"close" };

@@ -1,6 +1,7 @@
 //! Accepting, bounding and stopping: what the connections of one core share.
 //!
-//! 1. `serve` accepts until `Server::stop`; each connection is a task. Beyond `connections_max` it is closed at once.
+//! 1. `serve` accepts until `Server::stop`; each connection is a task. Beyond `connections_max` it is closed at once. On a listener for HTTPS the task
+//!    begins with a handshake, which has its time; their work is done one step after the other.
 //! 2. Every connection has a `Place` with one deadline. One watcher looks at all of them, four times in the shortest
 //!    timeout, and wakes those that are over: no timer is made for a request.
 //! 3. Memory for bodies comes from one `Budget`; what it does not have is refused, not waited for.
@@ -14,11 +15,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime::sync::{Either, Notify, select};
-use runtime::{Class, Listener, Mono, Runtime, Task};
+use runtime::sync::{Either, Notify, Semaphore, join_all, select, timeout};
+use runtime::tls::{Refused, TlsStream};
+use runtime::{Class, Listener, Mono, Runtime, Stream, Task};
 
 use super::connection::Connection;
 use super::intake::Limits;
+use super::socket::Socket;
 use crate::Router;
 
 /// The bounds of one core's server.
@@ -36,6 +39,8 @@ pub struct ServerOptions {
     pub idle_timeout: Duration,
     /// Bytes a second at which a body must at least arrive, once `head_timeout` has passed.
     pub body_rate_min: usize,
+    /// From a connection's beginning to the end of its TLS handshake.
+    pub handshake_timeout: Duration,
     /// From `stop` to the end of the last request.
     pub drain_timeout: Duration,
 }
@@ -49,6 +54,7 @@ impl Default for ServerOptions {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             body_rate_min: 64 << 10,
+            handshake_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -59,6 +65,7 @@ impl Default for ServerOptions {
 pub(crate) struct Server {
     pub(crate) options: ServerOptions,
     pub(crate) budget: Budget,
+    handshakes: Turns,
     places: RefCell<BTreeMap<u64, Rc<Place>>>,
     next_place: Cell<u64>,
     stopping: Cell<bool>,
@@ -74,6 +81,15 @@ pub(crate) struct Event(Notify);
 impl std::fmt::Debug for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Event")
+    }
+}
+
+/// The turn of handshakes: one works at a time.
+struct Turns(Semaphore);
+
+impl std::fmt::Debug for Turns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Turns")
     }
 }
 
@@ -130,6 +146,7 @@ impl Server {
         Server {
             options,
             budget: Budget::new(options.body_bytes_max),
+            handshakes: Turns(Semaphore::new(1)),
             places: RefCell::default(),
             next_place: Cell::new(0),
             stopping: Cell::new(false),
@@ -207,20 +224,29 @@ impl Server {
     }
 }
 
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// HTTP in plain text.
+    Http,
+    /// HTTP inside of TLS, with the certificate that the router has.
+    Https,
+}
+
 /// Accepts connections and talks to them until the router is stopped and the last one is gone.
-pub(crate) async fn serve<R: Runtime>(router: Rc<Router<R>>, listener: R::Listener) {
+pub(crate) async fn serve<R: Runtime>(router: Rc<Router<R>>, listeners: Vec<(Scheme, R::Listener)>) {
     let (rt, server) = (router.rt.clone(), router.server.clone());
     let watcher = rt.spawn(Class::Background, {
         let (rt, server) = (rt.clone(), server.clone());
         async move { server.watch(&rt).await }
     });
-    accept(&router, &listener).await;
-    drop(listener);
+    join_all(listeners.iter().map(|(scheme, listener)| accept(&router, *scheme, listener))).await;
+    drop(listeners);
     server.drain(&rt).await;
     drop(watcher);
 }
 
-async fn accept<R: Runtime>(router: &Rc<Router<R>>, listener: &R::Listener) {
+async fn accept<R: Runtime>(router: &Rc<Router<R>>, scheme: Scheme, listener: &R::Listener) {
     let stop = router.server.stop.0.notified();
     if router.server.is_stopping() {
         return;
@@ -231,7 +257,7 @@ async fn accept<R: Runtime>(router: &Rc<Router<R>>, listener: &R::Listener) {
                 Ok((stream, _))
                     if router.server.connection_count() < router.server.options.connections_max =>
                 {
-                    converse(router.clone(), stream);
+                    converse(router.clone(), scheme, stream);
                 }
                 Ok((stream, _)) => drop(stream),
                 // Out of descriptors, or a client that was gone before it was accepted: others may still come.
@@ -243,14 +269,47 @@ async fn accept<R: Runtime>(router: &Rc<Router<R>>, listener: &R::Listener) {
 }
 
 /// Starts the task of one connection. It ends by itself, by its deadline, or by `abort`.
-fn converse<R: Runtime>(router: Rc<Router<R>>, stream: R::Stream) {
+fn converse<R: Runtime>(router: Rc<Router<R>>, scheme: Scheme, stream: R::Stream) {
     let (id, place) = router.server.enter();
     let rt = router.rt.clone();
     let task = async move {
         let server = router.server.clone();
         let abort = place.abort.0.notified();
-        select(Connection::new(router, stream, place).run(), abort).await;
+        let talk = async {
+            let socket = match scheme {
+                Scheme::Http => Some(Socket::Plain(stream)),
+                Scheme::Https => shake_hands(&router, stream).await,
+            };
+            if let Some(socket) = socket {
+                Connection::new(router, socket, place.clone()).run().await;
+            }
+        };
+        select(talk, abort).await;
         server.leave(id);
     };
     rt.spawn(Class::Foreground, task).detach();
+}
+
+/// What a client hears that speaks plain HTTP where HTTPS is spoken.
+const SPEAK_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nServer: Server\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 56\r\nConnection: close\r\n\r\nThis port speaks HTTPS: use https:// instead of http://\n";
+
+/// A handshake within its time; nothing when it does not come about.
+async fn shake_hands<R: Runtime>(router: &Rc<Router<R>>, stream: R::Stream) -> Option<Socket<R>> {
+    let (rt, server) = (&router.rt, &router.server);
+    let setup = router.tls()?;
+    let shaking = async {
+        match TlsStream::accept(stream, &setup, &server.handshakes.0).await {
+            Ok(stream) => Some(Socket::Tls(Box::new(stream))),
+            Err(Refused::PlainText(stream)) => {
+                let _ = stream.write_all(SPEAK_TLS).await;
+                let _ = stream.shutdown().await;
+                None
+            }
+            // Whoever it was has been told by an alert, or is gone.
+            Err(Refused::Failed(_)) => None,
+        }
+    };
+    timeout(rt, server.options.handshake_timeout, shaking).await.ok().flatten()
 }

@@ -1,5 +1,6 @@
 //! Signatures and permissions, through the whole server: signed by AWS's own signer, checked by ours.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -85,6 +86,11 @@ impl Default for Asked {
 
 /// A signed request as text: request line, headers, body.
 fn signed(server: &Server, asked: &Asked) -> String {
+    signed_head(server, asked, asked.body.as_bytes(), None) + asked.body
+}
+
+/// Request line and headers, signed for these bytes of a body.
+fn signed_head(server: &Server, asked: &Asked, body: &[u8], coding: Option<&str>) -> String {
     let token = asked.token.map(str::to_owned);
     let identity = Credentials::new(asked.key, asked.secret, token, None, "test").into();
     let now = server.rt.wall().0 / 1_000_000;
@@ -108,16 +114,17 @@ fn signed(server: &Server, asked: &Asked) -> String {
         .expect("all is given")
         .into();
     let target = format!("DynamoDB_20120810.{}", asked.operation);
-    let size = asked.body.len().to_string();
+    let size = body.len().to_string();
     let mut headers = vec![
         ("host".to_owned(), "localhost:8000".to_owned()),
         ("x-amz-target".to_owned(), target),
         ("content-type".to_owned(), "application/x-amz-json-1.0".to_owned()),
         ("content-length".to_owned(), size),
     ];
+    headers.extend(coding.map(|coding| ("content-encoding".to_owned(), coding.to_owned())));
     let named = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let url = "http://localhost:8000/";
-    let request = SignableRequest::new("POST", url, named, SignableBody::Bytes(asked.body.as_bytes()));
+    let request = SignableRequest::new("POST", url, named, SignableBody::Bytes(body));
     let (instructions, _) =
         sign(request.expect("it can be signed"), &params).expect("it is signed").into_parts();
     let (more, query) = instructions.into_parts();
@@ -125,7 +132,7 @@ fn signed(server: &Server, asked: &Asked) -> String {
     let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
     let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("POST /{query} HTTP/1.1\r\n{lines}\r\n{}", asked.body)
+    format!("POST /{query} HTTP/1.1\r\n{lines}\r\n")
 }
 
 fn escape(text: &str) -> String {
@@ -345,6 +352,26 @@ fn a_signature_is_of_the_body_however_it_is_sent() {
             Some("close"),
             "never read as two requests"
         );
+    });
+}
+
+/// The signature is of the packed bytes, and nothing is unpacked for whom it does not fit.
+#[test]
+fn a_signature_is_of_the_body_as_it_came() {
+    with_server(options(), |server| async move {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(b"{}").expect("a Vec takes every byte");
+        let packed = encoder.finish().expect("a Vec takes every byte");
+        let head = signed_head(&server, &Asked::default(), &packed, Some("gzip"));
+        let whole = [head.as_bytes(), &packed].concat();
+        assert_eq!(send_bytes(&server, &whole).await.expect("an answer").body, r#"{"TableNames":[]}"#);
+        let rubbish = vec![0; packed.len()];
+        let spoilt = send_bytes(&server, &[head.as_bytes(), &rubbish].concat()).await.expect("an answer");
+        assert!(told(&spoilt).starts_with("InvalidSignatureException"), "{spoilt:?}");
+        let of_plain = signed_head(&server, &Asked::default(), b"{}", Some("gzip"));
+        let of_plain = of_plain.replace("content-length: 2", &format!("content-length: {}", packed.len()));
+        let refused = send_bytes(&server, &[of_plain.as_bytes(), &packed].concat()).await.expect("an answer");
+        assert!(told(&refused).starts_with("InvalidSignatureException"), "{refused:?}");
     });
 }
 

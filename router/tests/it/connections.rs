@@ -23,8 +23,11 @@ fn urls() {
     with_server(RouterOptions::default(), |server| async move {
         let nothing = (404, "<UnknownOperationException/>\n".to_owned());
         for (bytes, expected) in [
-            ("GET / HTTP/1.1\r\nHost: db:8000\r\n\r\n", (200, "healthy: db:8000 ".to_owned())),
-            ("GET /?x HTTP/1.0\r\n\r\n", (200, "healthy:  ".to_owned())),
+            (
+                "GET / HTTP/1.1\r\nHost: db:8000\r\n\r\n",
+                (200, "healthy: dynamodb.us-east-1.amazonaws.com ".to_owned()),
+            ),
+            ("GET /?x HTTP/1.0\r\n\r\n", (200, "healthy: dynamodb.us-east-1.amazonaws.com ".to_owned())),
             ("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", (200, String::new())),
             ("GET /other HTTP/1.1\r\nHost: h\r\n\r\n", nothing.clone()),
             ("PUT / HTTP/1.1\r\nHost: h\r\n\r\n", nothing.clone()),
@@ -32,7 +35,17 @@ fn urls() {
                 "POST /x HTTP/1.1\r\nHost: h\r\nX-Amz-Target: DynamoDB_20120810.ListTables\r\n\r\n",
                 nothing.clone(),
             ),
-            ("POST / HTTP/1.1\r\nHost: h\r\nContent-Type: text/html\r\n\r\n", nothing),
+            ("OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n", nothing.clone()),
+            ("DELETE / HTTP/1.1\r\nHost: h\r\n\r\n", nothing.clone()),
+            (
+                "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}",
+                nothing.clone(),
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: 2\r\n\r\n{}",
+                nothing.clone(),
+            ),
+            ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", nothing),
             (
                 "POST / HTTP/1.1\r\nHost: h\r\n\r\n",
                 (400, r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#.to_owned()),
@@ -58,7 +71,46 @@ fn browsers_may_ask() {
         assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
         assert_eq!(response.header("Access-Control-Allow-Methods"), Some("POST"));
         assert_eq!(response.header("Access-Control-Allow-Headers"), Some("x-amz-target"));
+        assert_eq!(response.header("Access-Control-Max-Age"), Some("172800"));
+        assert_eq!(response.header("Access-Control-Expose-Headers"), None);
         assert_eq!(response.header("Content-Length"), Some("0"));
+    });
+}
+
+#[test]
+fn an_answer_to_a_browser_may_be_read_by_it() {
+    with_server(RouterOptions::default(), |server| async move {
+        let client = Client::connect(&server).await;
+        let call = String::from_utf8(request("ListTables", "{}")).expect("text");
+        client.send(call.replace("Host:", "Origin: http://o\r\nHost:").as_bytes()).await;
+        let response = client.response(true).await.expect("an answer");
+        assert_eq!(response.header("Access-Control-Allow-Origin"), Some("*"));
+        assert_eq!(
+            response.header("Access-Control-Expose-Headers"),
+            Some("x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date")
+        );
+        assert_eq!(response.header("Access-Control-Max-Age"), None);
+        let plain = client.call("ListTables", "{}").await;
+        assert!(!plain.head.contains("Access-Control"), "who does not ask is not told");
+    });
+}
+
+#[test]
+fn notations() {
+    with_server(RouterOptions::default(), |server| async move {
+        let client = Client::connect(&server).await;
+        for (asked, answered) in [
+            ("application/x-amz-json-1.0", "application/x-amz-json-1.0"),
+            ("Application/X-Amz-Json-1.0; charset=utf-8", "application/x-amz-json-1.0"),
+            ("application/json", "application/json"),
+        ] {
+            for operation in ["ListTables", "Nonsense"] {
+                let call = String::from_utf8(request(operation, "{}")).expect("text");
+                client.send(call.replace("application/x-amz-json-1.0", asked).as_bytes()).await;
+                let response = client.response(true).await.expect("an answer");
+                assert_eq!(response.header("Content-Type"), Some(answered), "{operation} in {asked}");
+            }
+        }
     });
 }
 
@@ -84,7 +136,7 @@ fn requests_may_be_pipelined_and_chunked() {
     with_server(RouterOptions::default(), |server| async move {
         let client = Client::connect(&server).await;
         let chunked = "POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: DynamoDB_20120810.DescribeTable\r\n\
-                       Transfer-Encoding: chunked\r\n\r\n9\r\n{\"TableNa\r\nA\r\nme\":\"abc\"}\r\n0\r\n\r\n";
+                       Content-Type: application/x-amz-json-1.0\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{\"TableNa\r\nA\r\nme\":\"abc\"}\r\n0\r\n\r\n";
         let last = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
         let all =
             [request("ListTables", "{}"), chunked.as_bytes().to_vec(), last.as_bytes().to_vec()].concat();
@@ -122,10 +174,14 @@ fn refused_requests_are_answered_and_the_connection_closed() {
                 400,
             ),
             (
-                "POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"
-                    .to_owned(),
+                "POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx".to_owned(),
                 415,
             ),
+            ("GET / HTTP/1.1\r\nHost: h\r\n folded: 1\r\n\r\n".to_owned(), 400),
+            ("POST / HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\n\r\n".to_owned(), 417),
+            ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n".to_owned(), 501),
+            ("GET / HTTP/3.0\r\nHost: h\r\n\r\n".to_owned(), 505),
+            (format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(64)), 431),
             ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 16777217\r\n\r\n".to_owned(), 413),
             (format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "y".repeat(16 << 10)), 431),
         ] {
@@ -134,6 +190,7 @@ fn refused_requests_are_answered_and_the_connection_closed() {
             let response = client.response(true).await.expect("an answer");
             assert_eq!(response.status, status, "{bytes}");
             assert_eq!(response.header("Connection"), Some("close"));
+            assert!(response.header("x-amzn-RequestId").is_some_and(|id| id.len() == 52));
             if status == 413 {
                 assert!(response.body.contains("#RequestEntityTooLargeException"), "{}", response.body);
             }
@@ -202,6 +259,56 @@ fn memory_for_bodies_is_bounded() {
         for _ in 0..3 {
             assert_eq!(later.call("ListTables", &body).await.status, 200, "memory is given back");
         }
+    });
+}
+
+/// A client that asks and asks and takes no answer holds one connection for a minute, and no more than that.
+#[test]
+fn a_client_that_does_not_read_is_cut_off() {
+    with_server(RouterOptions::default(), |server| async move {
+        let name = "a".repeat(50_000);
+        let call = request("PutItem", &format!(r#"{{"TableName":"{name}"}}"#));
+        let deaf = Client::connect(&server).await;
+        let start = server.rt.now();
+        let mut sent = 0;
+        while deaf.try_send(&call, Duration::from_secs(100)).await {
+            sent += call.len();
+            assert!(sent < 100 << 20, "it is not read for ever");
+        }
+        let waited = server.rt.now().since(start);
+        assert!(waited >= Duration::from_secs(55) && waited < Duration::from_secs(101), "{waited:?}");
+        assert_eq!(Client::connect(&server).await.call("ListTables", "{}").await.status, 200);
+    });
+}
+
+#[test]
+fn a_half_closed_client_is_answered() {
+    with_server(RouterOptions::default(), |server| async move {
+        let client = Client::connect(&server).await;
+        client.send(&[request("ListTables", "{}"), request("ListTables", "{}")].concat()).await;
+        client.finish().await;
+        assert_eq!(client.response(true).await.expect("an answer").status, 200);
+        assert_eq!(client.response(true).await.expect("an answer").status, 200);
+        assert!(client.is_closed().await);
+    });
+}
+
+#[test]
+fn thousands_of_connections_are_served_and_one_more_is_not() {
+    let options = ServerOptions { connections_max: 3_000, ..ServerOptions::default() };
+    with_server(RouterOptions { server: options, ..RouterOptions::default() }, |server| async move {
+        let mut clients = Vec::new();
+        for _ in 0..3_000 {
+            clients.push(Client::connect(&server).await);
+        }
+        for client in &clients {
+            client.send(&request("ListTables", "{}")).await;
+        }
+        for client in &clients {
+            assert_eq!(client.response(true).await.expect("an answer").status, 200);
+        }
+        assert!(Client::connect(&server).await.is_closed().await);
+        assert_eq!(clients[0].call("ListTables", "{}").await.status, 200, "the others are not disturbed");
     });
 }
 

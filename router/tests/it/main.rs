@@ -5,6 +5,7 @@ mod calls;
 mod connections;
 mod fuzz;
 mod large;
+mod packed;
 mod script;
 mod shard;
 mod world;

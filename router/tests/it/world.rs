@@ -95,6 +95,7 @@ impl Response {
 
 /// One connection of a client.
 pub struct Client {
+    rt: SimRuntime,
     stream: <SimRuntime as Runtime>::Stream,
     read: RefCell<Vec<u8>>,
 }
@@ -102,12 +103,17 @@ pub struct Client {
 impl Client {
     pub async fn connect(server: &Server) -> Client {
         let stream = server.rt.connect(server.address).await.expect("the server listens");
-        Client { stream, read: RefCell::default() }
+        Client { rt: server.rt.clone(), stream, read: RefCell::default() }
     }
 
     pub async fn send(&self, bytes: &[u8]) {
         // A server that has closed is seen when its answer is read.
         let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// Sends, if the server takes it within a time; false when it does not, or has gone.
+    pub async fn try_send(&self, bytes: &[u8], time: Duration) -> bool {
+        matches!(runtime::sync::timeout(&self.rt, time, self.stream.write_all(bytes)).await, Ok(Ok(())))
     }
 
     /// Says that nothing more will be sent.
@@ -134,6 +140,17 @@ impl Client {
         }
         response.body = String::from_utf8(body).expect("bodies are text");
         Some(response)
+    }
+
+    /// The next response's head, and its body as it was sent.
+    pub async fn packed_response(&self) -> (String, Vec<u8>) {
+        let end = |read: &[u8]| read.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
+        let head = self.take_until(end).await.expect("a head");
+        let head = String::from_utf8(head).expect("heads are text");
+        let size = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a size");
+        let size = size.parse().expect("a number");
+        let body = self.take_until(|read| (read.len() >= size).then_some(size)).await.expect("a body");
+        (head, body)
     }
 
     /// Calls an operation.

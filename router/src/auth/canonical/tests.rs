@@ -59,7 +59,7 @@ fn hash_of(names: &str, lines: &str) -> Result<[u8; 32], String> {
     let query = Query::default();
     let claim = Claim::read(&query, headers).expect("it is well-formed");
     check_signed_headers(&claim, headers).map_err(|error| error.message)?;
-    let body = digest::digest(&SHA256, request.wire_body());
+    let body = digest::digest(&SHA256, request.body);
     hash(&request, headers, &claim, &body).map_err(|error| error.message)
 }
 

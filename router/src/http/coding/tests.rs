@@ -8,10 +8,10 @@ fn packed(coding: Coding, bytes: &[u8]) -> Vec<u8> {
     packer.finish()
 }
 
-fn unpacked(coding: Coding, bytes: &[u8]) -> Result<Vec<u8>, u16> {
+fn unpacked(coding: Coding, bytes: &[u8]) -> Result<Vec<u8>, Rejected> {
     let mut unpacker = Unpacker::new(coding, bytes, BODY_MAX);
     let mut out = Vec::new();
-    while !unpacker.piece(&mut out).map_err(|reject| reject.status)? {}
+    while !unpacker.piece(&mut out)? {}
     Ok(out)
 }
 
@@ -37,7 +37,11 @@ fn what_is_packed_comes_back() {
         assert!(small.len() < text.len() / 20, "{} of {}", small.len(), text.len());
     }
     let halves = [packed(Coding::Gzip, b"one, "), packed(Coding::Gzip, b"two")].concat();
-    assert_eq!(unpacked(Coding::Gzip, &halves), Ok(b"one, two".to_vec()), "members stand one after the other");
+    assert_eq!(
+        unpacked(Coding::Gzip, &halves),
+        Ok(b"one, two".to_vec()),
+        "members stand one after the other"
+    );
 }
 
 #[test]
@@ -45,17 +49,17 @@ fn what_is_damaged_is_refused() {
     for coding in [Coding::Gzip, Coding::Deflate] {
         let whole = packed(coding, &noise(1000));
         for size in 0..whole.len() {
-            assert_eq!(unpacked(coding, &whole[..size]), Err(400), "{coding:?} cut at {size}");
+            assert_eq!(unpacked(coding, &whole[..size]), Err(Rejected::Damaged), "{coding:?} cut at {size}");
         }
         for at in (whole.len() - 4..whole.len()).chain([0, 1, 20, 500]) {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x55;
-            assert_eq!(unpacked(coding, &bytes), Err(400), "{coding:?} changed at {at}");
+            assert_eq!(unpacked(coding, &bytes), Err(Rejected::Damaged), "{coding:?} changed at {at}");
         }
     }
-    assert_eq!(unpacked(Coding::Gzip, b"{}"), Err(400));
-    assert_eq!(unpacked(Coding::Deflate, b"{}"), Err(400));
-    assert_eq!(unpacked(Coding::Gzip, &packed(Coding::Deflate, b"{}")), Err(400));
+    assert_eq!(unpacked(Coding::Gzip, b"{}"), Err(Rejected::Damaged));
+    assert_eq!(unpacked(Coding::Deflate, b"{}"), Err(Rejected::Damaged));
+    assert_eq!(unpacked(Coding::Gzip, &packed(Coding::Deflate, b"{}")), Err(Rejected::Damaged));
 }
 
 #[test]
@@ -63,17 +67,25 @@ fn bombs_do_not_go_off() {
     for coding in [Coding::Gzip, Coding::Deflate] {
         let small = packed(coding, &vec![b' '; UNPACKED_BYTES_FREE]);
         assert!(small.len() < 10_000 && unpacked(coding, &small).is_ok(), "a megabyte is free");
-        assert_eq!(unpacked(coding, &packed(coding, &vec![b' '; 8 << 20])), Err(413), "a thousand times its size");
-        assert_eq!(unpacked(coding, &packed(coding, &noise(BODY_MAX + 1))), Err(413), "more than a request may have");
+        assert_eq!(
+            unpacked(coding, &packed(coding, &vec![b' '; 8 << 20])),
+            Err(Rejected::TooLarge),
+            "a thousand times its size"
+        );
+        assert_eq!(
+            unpacked(coding, &packed(coding, &noise(BODY_MAX + 1))),
+            Err(Rejected::TooLarge),
+            "more than a request may have"
+        );
         let mut unpacker = Unpacker::new(coding, &small, 100_000);
         let mut out = Vec::new();
-        let status = loop {
+        let rejected = loop {
             match unpacker.piece(&mut out) {
                 Ok(is_end) => assert!(!is_end && out.len() <= 100_000),
-                Err(reject) => break reject.status,
+                Err(rejected) => break rejected,
             }
         };
-        assert_eq!(status, 413);
+        assert_eq!(rejected, Rejected::TooLarge);
         assert!(out.len() <= 100_000 + PIECE_BYTES, "it ends with the piece that was too much");
     }
 }

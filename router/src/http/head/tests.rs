@@ -67,8 +67,17 @@ fn limits() {
 
 #[test]
 fn what_is_not_supported_is_said() {
-    refused("Content-Encoding: gzip\r\n", 415);
-    assert!(post("Content-Encoding: identity\r\n").is_ok());
+    refused("Content-Encoding: br\r\n", 415);
+    refused("Content-Encoding: gzip, gzip\r\n", 415);
+    refused("Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n", 400);
+    let coding = |lines: &str| post(lines).map(|head| (head.coding, head.accepted));
+    assert_eq!(coding(""), Ok((Coding::Identity, Coding::Identity)));
+    assert_eq!(coding("Content-Encoding: identity\r\n"), Ok((Coding::Identity, Coding::Identity)));
+    assert_eq!(
+        coding("Content-Encoding: GZIP\r\nAccept-Encoding: gzip\r\n"),
+        Ok((Coding::Gzip, Coding::Gzip))
+    );
+    assert_eq!(coding("Content-Encoding: deflate\r\n"), Ok((Coding::Deflate, Coding::Identity)));
     refused("Expect: 200-ok\r\n", 417);
     assert!(post("Expect: 100-Continue\r\n").is_ok_and(|head| head.expects_continue));
 }

@@ -7,6 +7,7 @@ fn meta<'a>() -> Meta<'a> {
         id: b"ID",
         date: b"D",
         keep_alive: true,
+        coding: Coding::Identity,
         without_body: false,
         more: b"",
     }
@@ -41,6 +42,22 @@ fn heads() {
         "HTTP/1.1 404 Not Found\r\nServer: Server\r\nDate: D\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Length: 2\r\nConnection: close\r\nx-amzn-RequestId: ID\r\nx-amz-crc32: 2044517703\r\nA: b\r\n\r\n",
     );
+}
+
+#[test]
+fn packed_bodies() {
+    check(
+        "xx",
+        &Meta { content: Content::PlainJson, coding: Coding::Gzip, ..meta() },
+        "HTTP/1.1 200 OK\r\nServer: Server\r\nDate: D\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\
+         Content-Length: 2\r\nConnection: keep-alive\r\nx-amzn-RequestId: ID\r\nx-amz-crc32: 4175501327\r\n\r\nxx",
+    );
+    let mut response = Response::default();
+    response.begin().extend_from_slice(b"a long one");
+    assert_eq!(response.body(), b"a long one");
+    response.replace_body(b"short");
+    response.finish(&meta());
+    assert!(response.bytes().ends_with(b"\r\n\r\nshort"));
 }
 
 #[test]
