@@ -9,8 +9,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use crate::users::USERS_FILE;
+
 /// Where an application finds torc when nobody says otherwise: SDKs look for DynamoDB Local there.
 const HTTP_DEFAULT: &str = "127.0.0.1:8000";
+
+/// Where HTTPS is served when there is a certificate and nobody says where.
+const HTTPS_DEFAULT: &str = "127.0.0.1:8443";
 
 /// The share of usable memory that torc takes when nobody says otherwise: one part in this many.
 const MEMORY_SHARE: u64 = 4;
@@ -29,9 +34,26 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Address for DynamoDB's API over HTTP; port 0 picks a free one [default: 127.0.0.1:8000]
+    /// Address for DynamoDB's API over HTTP; port 0 picks a free one, `none` serves no HTTP [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDRESS:PORT")]
-    http: Option<SocketAddr>,
+    http: Option<Endpoint>,
+
+    /// Address for DynamoDB's API over HTTPS; needs --tls-cert and --tls-key [default with them: 127.0.0.1:8443]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    https: Option<SocketAddr>,
+
+    /// The certificate for HTTPS, with those that lead to its authority, in PEM; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, in PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
+    /// The file of users that `torc ctl user` writes; read again when it changes [default: users.toml in the data
+    /// directory, if it is there; while there is none, nobody has to prove who they are]
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
 
     /// Shards, one pinned thread each [default: the cores this process may use, by affinity and cgroup; for an existing
     /// data directory, the number it was made with]
@@ -52,7 +74,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
 
-    /// Bind an address that other machines can reach, although nobody has to prove who they are
+    /// Serve an address that other machines can reach although there are no users: whoever reaches it may read, change
+    /// and delete every table
     #[arg(long)]
     #[serde(default)]
     allow_public: bool,
@@ -63,13 +86,64 @@ pub struct ServeArgs {
     config: Option<PathBuf>,
 }
 
+/// An address, or none.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "String")]
+pub enum Endpoint {
+    /// Serve here.
+    At(SocketAddr),
+    /// Do not.
+    None,
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Endpoint, String> {
+        if text == "none" {
+            return Ok(Endpoint::None);
+        }
+        let address = text
+            .parse()
+            .map_err(|_| format!("{text:?} is no address with a port, such as {HTTP_DEFAULT}"))?;
+        Ok(Endpoint::At(address))
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Endpoint, String> {
+        text.parse()
+    }
+}
+
+/// HTTPS: where, and with which files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Https {
+    /// Address for DynamoDB's API.
+    pub address: SocketAddr,
+    /// The certificate's file.
+    pub certificate: PathBuf,
+    /// The private key's file.
+    pub key: PathBuf,
+}
+
 /// What `torc serve` does, decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where the data lies.
     pub data_dir: PathBuf,
-    /// Address for DynamoDB's API.
-    pub http: SocketAddr,
+    /// Address for DynamoDB's API in plain text.
+    pub http: Option<SocketAddr>,
+    /// The same inside of TLS.
+    pub https: Option<Https>,
+    /// The file of users.
+    pub users: PathBuf,
+    /// Whether that file was named, and so has to be there.
+    pub users_named: bool,
+    /// Whether an address that others can reach may be served without users.
+    pub allow_public: bool,
     /// Shards asked for; `None` leaves it to the data directory, then to the host.
     pub shards: Option<usize>,
     /// Bytes for memtables and caches of all shards together; `None` leaves it to the host.
@@ -89,26 +163,53 @@ impl Config {
             }
             None => ServeArgs::default(),
         };
-        let allow_public = flags.allow_public || file.allow_public;
-        let default_http = HTTP_DEFAULT.parse().expect("the default is an address");
+        let default_http = Endpoint::At(HTTP_DEFAULT.parse().expect("the default is an address"));
+        let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| PathBuf::from("torc-data"));
+        let http = match flags.http.or(file.http).unwrap_or(default_http) {
+            Endpoint::At(address) => Some(address),
+            Endpoint::None => None,
+        };
+        let (certificate, key) = (flags.tls_cert.or(file.tls_cert), flags.tls_key.or(file.tls_key));
+        let users = flags.users.or(file.users);
         let config = Config {
-            data_dir: flags.data_dir.or(file.data_dir).unwrap_or_else(|| PathBuf::from("torc-data")),
-            http: flags.http.or(file.http).unwrap_or(default_http),
+            http,
+            https: https(flags.https.or(file.https), certificate, key)?,
+            users_named: users.is_some(),
+            users: users.unwrap_or_else(|| data_dir.join(USERS_FILE)),
+            allow_public: flags.allow_public || file.allow_public,
+            data_dir,
             shards: flags.shards.or(file.shards),
             memory_bytes: flags.memory.or(file.memory),
             region: flags.region.or(file.region).unwrap_or_else(|| "us-east-1".to_string()),
             account: flags.account.or(file.account).unwrap_or_else(|| "000000000000".to_string()),
         };
-        config.check(allow_public)?;
+        config.check()?;
         Ok(config)
     }
 
-    fn check(&self, allow_public: bool) -> anyhow::Result<()> {
-        if !self.http.ip().is_loopback() && !allow_public {
+    /// Addresses that are served.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.http.into_iter().chain(self.https.as_ref().map(|https| https.address))
+    }
+
+    /// The first address that other machines can reach.
+    pub fn public_address(&self) -> Option<SocketAddr> {
+        self.addresses().find(|address| !address.ip().is_loopback())
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.http.is_none() && self.https.is_none() {
             bail!(
-                "{} can be reached from other machines, and nobody has to prove who they are\n  \
-                 what to do: bind 127.0.0.1, or say --allow-public if the network around it is yours alone",
-                self.http
+                "--http none leaves nothing to serve\n  what to do: give --tls-cert and --tls-key, or an address to --http"
+            );
+        }
+        let has_users = self.users_named || self.users.exists();
+        if let (Some(address), false, false) = (self.public_address(), has_users, self.allow_public) {
+            bail!(
+                "{address} can be reached from other machines, and there are no users: nobody would have to prove who \
+                 they are\n  what to do: make one (torc ctl user add NAME --data-dir {}), or bind 127.0.0.1, or say \
+                 --allow-public, which lets whoever reaches that address read, change and delete every table",
+                self.data_dir.display()
             );
         }
         if self.shards.is_some_and(|count| count == 0 || count > SHARDS_MAX) {
@@ -141,6 +242,24 @@ impl Config {
             );
         }
         Ok(share)
+    }
+}
+
+/// HTTPS if there is a certificate; half of what it takes is a mistake.
+fn https(
+    address: Option<SocketAddr>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> anyhow::Result<Option<Https>> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            let default = HTTPS_DEFAULT.parse().expect("the default is an address");
+            Ok(Some(Https { address: address.unwrap_or(default), certificate, key }))
+        }
+        (None, None) if address.is_none() => Ok(None),
+        (None, None) => bail!("--https needs a certificate\n  what to do: give --tls-cert and --tls-key"),
+        (Some(_), None) => bail!("--tls-cert needs its private key\n  what to do: give --tls-key"),
+        (None, Some(_)) => bail!("--tls-key needs its certificate\n  what to do: give --tls-cert"),
     }
 }
 

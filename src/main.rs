@@ -2,6 +2,9 @@
 //!
 //! This package wires the crates together and holds no logic of its own:
 //!
+//! - `ctl`: what an operator changes beside a running node: its users.
+//! - `users`: the file that they are in.
+//! - `reload`: files that are read again when they change.
 //! - `config`: flags, file and defaults of `torc serve`.
 //! - `data_dir`: the directory that one process holds.
 //! - `serve`: one node: a router and a shard on every core.
@@ -9,10 +12,13 @@
 //! - `inspect`: what lies in a data directory, and whether it is whole.
 
 mod config;
+mod ctl;
 mod data_dir;
 mod inspect;
+mod reload;
 mod serve;
 mod sim;
+mod users;
 
 use std::process::ExitCode;
 
@@ -33,6 +39,8 @@ struct Cli {
 enum Command {
     /// Serve DynamoDB's API from this machine (what plain `torc` does)
     Serve(config::ServeArgs),
+    /// Change what a node goes by: its users
+    Ctl(ctl::Args),
     /// Measure an endpoint: throughput and latency under load
     Bench(perf::bench::Options),
     /// Run a whole node in one thread under faults, from a seed
@@ -50,6 +58,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => config::Config::load(args).and_then(|config| serve::run(config, started)),
+        Command::Ctl(args) => ctl::run(args),
         Command::Bench(options) => perf::bench::run(options).map(|_report| ()),
         Command::Sim(args) => sim::run(args),
         Command::Inspect(args) => return inspect::run(args),

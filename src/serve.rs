@@ -4,6 +4,7 @@
 //! 2. The data directory is locked; its identity is read, or founded.
 //! 3. One pinned executor per shard: each opens its shard (replaying its log), then listens.
 //! 4. When all listen, the banner says what was bound. `listening URL` and `ready` are lines that programs may wait for.
+//!    From then on files of users and certificates are read again when they change, and on SIGHUP.
 //! 5. Ctrl-C or SIGTERM: routers finish what is under way, shards flush and close, the process ends with success.
 //!    A second Ctrl-C ends it at once.
 //!
@@ -22,7 +23,7 @@ use model::map::Map;
 use model::ring::ShardId;
 use net::map::MapCell;
 use net::mesh::{Mesh, MeshOptions};
-use router::{Router, RouterOptions};
+use router::{Router, RouterOptions, Scheme};
 use runtime::real::{Probe, RealOptions, RealRuntime, RealTask, Stopper, check_port_free, probe};
 use runtime::sync::{Either, select, timeout};
 use runtime::{Class, Runtime};
@@ -31,6 +32,7 @@ use shard::{Shard, ShardOptions};
 
 use crate::config::{Config, show_bytes};
 use crate::data_dir::DataDir;
+use crate::reload::{self, Change, Files, Poke};
 
 /// Vnodes per shard of a new node; a cluster will have 256 in all.
 const VNODES_PER_SHARD: u32 = 8;
@@ -38,17 +40,15 @@ const VNODES_PER_SHARD: u32 = 8;
 /// Requests under way get this long to finish after Ctrl-C.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// How often a core looks for changed files.
+const CHANGES_PERIOD: Duration = Duration::from_millis(250);
+
 /// How often a core that is done looks for the others.
 const DRAIN_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs a node until it is told to stop. `started` is when the process began, for the banner.
 pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
-    let http = check_port_free(config.http).with_context(|| {
-        format!(
-            "cannot listen on {}\n  what to do: stop what listens there, or choose another --http",
-            config.http
-        )
-    })?;
+    let listens = listens(&config)?;
     let data = DataDir::open(&config.data_dir)?;
     let probe = probe(data.path());
     if let Some(obstacle) = probe.obstacle() {
@@ -59,7 +59,8 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let identity = identify(data.path(), cpus.usable()[0], config.shards, shards_default)?;
     let shard_count = usize::from(identity.shard_count);
     let stopper = Stopper::new();
-    stop_on_signals(stopper.clone())?;
+    let (files, poke) = reload::start(&config, shard_count)?;
+    act_on_signals(stopper.clone(), poke)?;
     let (complain, complaints) = flume::unbounded();
     let cores: Vec<usize> = cpus.usable().iter().copied().cycle().take(shard_count).collect();
     let options = RealOptions { stopper: stopper.clone(), ..RealOptions::new(cores.clone(), data.path()) };
@@ -68,14 +69,17 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
         probe,
         cores,
         memory_bytes: config.memory_bytes_per_shard(shard_count)? * shard_count as u64,
-        http,
+        listens: listens.clone(),
+        access: Banner::access(&config, &files),
+        key: if files.users.is_some() { "" } else { "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any " },
         region: config.region.clone(),
         started,
         listening: AtomicUsize::new(0),
     };
     let core = Arc::new(Core {
         data_dir: data.path().to_path_buf(),
-        http,
+        listens,
+        files,
         identity,
         config,
         banner,
@@ -92,6 +96,22 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
         Ok(complaint) => Err(complaint),
         Err(_) => Ok(()),
     }
+}
+
+/// What is served where, every port known and free.
+fn listens(config: &Config) -> anyhow::Result<Vec<(Scheme, SocketAddr)>> {
+    let http = config.http.map(|address| (Scheme::Http, address));
+    let https = config.https.as_ref().map(|https| (Scheme::Https, https.address));
+    let free = |(scheme, address): (Scheme, SocketAddr)| {
+        let flag = if scheme == Scheme::Http { "--http" } else { "--https" };
+        let found = check_port_free(address).with_context(|| {
+            format!(
+                "cannot listen on {address}\n  what to do: stop what listens there, or choose another {flag}"
+            )
+        });
+        Ok((scheme, found?))
+    };
+    http.into_iter().chain(https).map(free).collect()
 }
 
 /// Reads who lives in the data directory, or founds it, on an executor of its own that ends with the answer.
@@ -118,17 +138,24 @@ fn identify(data: &Path, cpu: usize, asked: Option<usize>, shards_default: u16) 
     Ok(answers.try_recv().expect("the executor answered before it ended")?)
 }
 
-/// The first SIGINT or SIGTERM asks for a clean stop; the second ends the process at once.
-fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+/// The first SIGINT or SIGTERM asks for a clean stop; the second ends the process at once. SIGHUP has files read again.
+fn act_on_signals(stopper: Stopper, poke: Poke) -> anyhow::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     #[expect(clippy::disallowed_methods, reason = "signals need a thread that is pinned nowhere")]
     std::thread::spawn(move || {
-        for (turn, signal) in signals.forever().enumerate() {
-            if turn > 0 {
+        let mut is_stopping = false;
+        for signal in signals.forever() {
+            if signal == SIGHUP {
+                // One that waits already will do.
+                let _ = poke.try_send(());
+                continue;
+            }
+            if is_stopping {
                 eprintln!("torc: stopping at once");
                 std::process::exit(128 + signal);
             }
+            is_stopping = true;
             eprintln!("torc: stopping; once more to stop at once");
             stopper.stop();
         }
@@ -139,7 +166,8 @@ fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
 /// What every core needs to know; shared, and never changed but by counting.
 struct Core {
     data_dir: PathBuf,
-    http: SocketAddr,
+    listens: Vec<(Scheme, SocketAddr)>,
+    files: Files,
     identity: Identity,
     config: Config,
     banner: Banner,
@@ -158,6 +186,8 @@ struct Running {
     keeper: RealTask<Result<(), shard::Error>>,
     router: Rc<Router<RealRuntime>>,
     server: RealTask<()>,
+    /// Takes what was read again.
+    _reloader: RealTask<()>,
 }
 
 impl Core {
@@ -213,13 +243,37 @@ impl Core {
         // Until the catalog has spoken nobody knows which tables there are, and an answer would be a lie.
         map.at_least(1).await;
         let router = Router::new(rt.clone(), self.router_options(), mesh, map);
-        let listening = rt.listen(self.http).await;
-        let listener = listening.with_context(|| format!("cannot listen on {}", self.http))?;
+        if let Some(setup) = &self.files.tls {
+            router.set_tls(setup.clone());
+        }
+        let mut listeners = Vec::new();
+        for (scheme, address) in &self.listens {
+            let listening = rt.listen(*address).await;
+            listeners.push((*scheme, listening.with_context(|| format!("cannot listen on {address}"))?));
+        }
         let server = rt.spawn(Class::Foreground, {
             let router = router.clone();
-            async move { router.serve(listener).await }
+            async move { router.serve_all(listeners).await }
         });
-        Ok(Running { _carrier: carrier, shard, keeper, router, server })
+        let _reloader = self.reload(rt, &router);
+        Ok(Running { _carrier: carrier, shard, keeper, router, server, _reloader })
+    }
+
+    /// Takes changed files over, as long as the core runs.
+    fn reload(&self, rt: &RealRuntime, router: &Rc<Router<RealRuntime>>) -> RealTask<()> {
+        let changes = self.files.changes[usize::from(rt.core().0)].clone();
+        let (router, clock) = (router.clone(), rt.clone());
+        rt.spawn(Class::Background, async move {
+            loop {
+                clock.sleep(CHANGES_PERIOD).await;
+                for change in changes.try_iter() {
+                    match change {
+                        Change::Users(users) => router.set_users(users),
+                        Change::Tls(setup) => router.set_tls(setup),
+                    }
+                }
+            }
+        })
     }
 
     /// A shard closes when no router asks it any more, those of the other cores included; within a bound.
@@ -242,6 +296,7 @@ impl Core {
         RouterOptions {
             region: self.config.region.clone(),
             account: self.config.account.clone(),
+            users: self.files.users.clone(),
             ..RouterOptions::default()
         }
     }
@@ -258,7 +313,11 @@ struct Banner {
     probe: Probe,
     cores: Vec<usize>,
     memory_bytes: u64,
-    http: SocketAddr,
+    listens: Vec<(Scheme, SocketAddr)>,
+    /// Who may call.
+    access: String,
+    /// What to set before trying it.
+    key: &'static str,
     region: String,
     started: Instant,
     /// Cores that listen; the last one speaks.
@@ -266,6 +325,31 @@ struct Banner {
 }
 
 impl Banner {
+    /// Who may call, and what to know about it.
+    fn access(config: &Config, files: &Files) -> String {
+        match (&files.users, config.public_address()) {
+            (Some(users), _) => {
+                let noun = if users.len() == 1 { "user" } else { "users" };
+                format!("{} {noun}, in {}", users.len(), config.users.display())
+            }
+            (None, None) => "any credentials: nobody is asked who they are".to_string(),
+            (None, Some(address)) => {
+                format!(
+                    "OPEN: whoever reaches {address} may read, change and delete every table (--allow-public)"
+                )
+            }
+        }
+    }
+
+    /// The URLs, those in plain text first.
+    fn urls(&self) -> Vec<String> {
+        let url = |(scheme, address): &(Scheme, SocketAddr)| match scheme {
+            Scheme::Http => format!("http://{address}"),
+            Scheme::Https => format!("https://{address}"),
+        };
+        self.listens.iter().map(url).collect()
+    }
+
     fn core_listens(&self) {
         let listening = self.listening.fetch_add(1, Ordering::SeqCst) + 1;
         if listening == self.cores.len() {
@@ -277,18 +361,23 @@ impl Banner {
 
     fn text(&self) -> String {
         let cores: Vec<String> = self.cores.iter().map(usize::to_string).collect();
+        let urls = self.urls();
+        let listening: String = urls.iter().map(|url| format!("listening {url}\n")).collect();
         let noun = if cores.len() == 1 { "core" } else { "cores" };
         format!(
             "torc {version}\n\
-             listening http://{http}\n\
+             {listening}\
              \x20 data     {data} ({file_system}, {free} free, a durable write takes {durable:.0} us)\n\
              \x20 shards   {count} on {noun} {cores}\n\
              \x20 memory   {memory} for memtables and caches\n\
              \x20 disk     O_DIRECT and O_DSYNC work through io_uring; polled I/O {polling}\n\
-             \x20 try      AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any aws dynamodb list-tables --endpoint-url http://{http} --region {region}\n\
+             \x20 access   {access}\n\
+             \x20 try      {key}aws dynamodb list-tables --endpoint-url {url} --region {region}\n\
              ready in {ready:.0} ms; Ctrl-C stops\n",
             version = env!("CARGO_PKG_VERSION"),
-            http = self.http,
+            access = self.access,
+            url = urls[0],
+            key = self.key,
             data = self.data.display(),
             file_system = self.probe.file_system,
             free = show_bytes(self.probe.bytes_free),

@@ -30,7 +30,9 @@ fn bytes_are_shown_with_a_unit() {
 #[test]
 fn defaults_are_local() {
     let config = load(ServeArgs::default()).unwrap();
-    assert_eq!(config.http.to_string(), "127.0.0.1:8000");
+    assert_eq!(config.http, Some("127.0.0.1:8000".parse().unwrap()));
+    assert_eq!((config.https, config.users_named), (None, false));
+    assert_eq!(config.users, PathBuf::from("torc-data/users.toml"));
     assert_eq!(config.data_dir, PathBuf::from("torc-data"));
     assert_eq!((config.region.as_str(), config.account.as_str()), ("us-east-1", "000000000000"));
 }
@@ -43,6 +45,15 @@ fn what_cannot_work_is_refused() {
     };
     let public = Some("0.0.0.0:8000".parse().unwrap());
     check(ServeArgs { http: public, ..ServeArgs::default() }, "--allow-public");
+    check(ServeArgs { http: public, ..ServeArgs::default() }, "torc ctl user add");
+    check(ServeArgs { http: Some(Endpoint::None), ..ServeArgs::default() }, "nothing to serve");
+    let file = || Some(PathBuf::from("x.pem"));
+    check(ServeArgs { tls_cert: file(), ..ServeArgs::default() }, "--tls-key");
+    check(ServeArgs { tls_key: file(), ..ServeArgs::default() }, "--tls-cert");
+    let https = Some("127.0.0.1:1".parse().unwrap());
+    check(ServeArgs { https, ..ServeArgs::default() }, "--tls-cert");
+    let https = Some("0.0.0.0:1".parse().unwrap());
+    check(ServeArgs { https, tls_cert: file(), tls_key: file(), ..ServeArgs::default() }, "--allow-public");
     check(ServeArgs { shards: Some(0), ..ServeArgs::default() }, "--shards");
     check(ServeArgs { account: Some("12".into()), ..ServeArgs::default() }, "twelve digits");
     check(ServeArgs { region: Some("a b".into()), ..ServeArgs::default() }, "--region");
@@ -51,6 +62,18 @@ fn what_cannot_work_is_refused() {
         "/nonexistent.toml",
     );
     assert!(load(ServeArgs { http: public, allow_public: true, ..ServeArgs::default() }).is_ok());
+    assert!(load(ServeArgs { http: public, users: Some("u.toml".into()), ..ServeArgs::default() }).is_ok());
+}
+
+#[test]
+fn https_comes_with_a_certificate() {
+    let files =
+        ServeArgs { tls_cert: Some("c.pem".into()), tls_key: Some("k.pem".into()), ..ServeArgs::default() };
+    let config = load(files.clone()).unwrap();
+    assert_eq!(config.https.unwrap().address.to_string(), "127.0.0.1:8443");
+    assert!(config.http.is_some(), "HTTP stays");
+    let alone = load(ServeArgs { http: Some(Endpoint::None), ..files }).unwrap();
+    assert_eq!(alone.addresses().count(), 1);
 }
 
 #[test]
@@ -58,6 +81,12 @@ fn the_file_has_the_flags_names() {
     let parsed: ServeArgs =
         toml::from_str("data-dir = \"/d\"\nmemory = \"1GiB\"\nshards = 3\nallow-public = true").unwrap();
     assert_eq!((parsed.memory, parsed.shards, parsed.allow_public), (Some(1 << 30), Some(3), true));
+    let parsed: ServeArgs = toml::from_str(
+        "http = \"none\"\nhttps = \"[::1]:8443\"\ntls-cert = \"c\"\ntls-key = \"k\"\nusers = \"u\"",
+    )
+    .unwrap();
+    assert_eq!((parsed.http, parsed.users), (Some(Endpoint::None), Some(PathBuf::from("u"))));
+    assert!(toml::from_str::<ServeArgs>("http = \"8000\"").is_err());
     assert!(toml::from_str::<ServeArgs>("data_dirr = \"/d\"").unwrap_err().to_string().contains("data_dirr"));
     assert!(toml::from_str::<ServeArgs>("memory = \"much\"").is_err());
 }

@@ -8,6 +8,7 @@
 //! - `server`: starts, stops and kills the process; makes SDK clients for it.
 //! - `tables`, `items`, `updates`, `conditions`, `queries`, `scans`, `batches`: the API, operation by operation.
 //! - `wire`: requests that no SDK would send: broken JSON, oversized, unknown, half-closed, pipelined.
+//! - `access`: users, signatures, permissions, HTTPS, and files that change under a running process.
 //! - `process`: start-up, banner, configuration, refusal of a second process, clean stop, damaged files.
 //! - `inspect`: what `torc inspect` tells of directories that the binary made, whole and damaged.
 //! - `crash`: SIGKILL under concurrent writers; every acknowledged write is there after the restart.
@@ -19,6 +20,7 @@
     reason = "tests drive real processes with real threads, sockets and clocks"
 )]
 
+mod access;
 mod batches;
 mod conditions;
 mod crash;

@@ -161,7 +161,7 @@ fn help_names_every_flag() {
 }
 
 /// Runs a command that must refuse to start, within a deadline.
-fn refused(mut command: std::process::Command) -> Output {
+pub fn refused(mut command: std::process::Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + REFUSAL_TIME_MAX;
     while child.try_wait().unwrap().is_none() {

@@ -123,7 +123,7 @@ fn health_is_told() {
     let server = Server::start();
     let answer = exchange(&server, b"GET / HTTP/1.1\r\nhost: localhost:8000\r\n\r\n");
     assert_eq!(answer.status, 200);
-    assert!(String::from_utf8(answer.body).unwrap().starts_with("healthy"));
+    assert!(String::from_utf8(answer.body).unwrap().starts_with("healthy: dynamodb.us-east-1.amazonaws.com"));
     assert_eq!(exchange(&server, b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n").status, 404);
 }
 
@@ -196,7 +196,7 @@ fn malformed_requests_get_dynamodbs_errors() {
             answer.message()
         );
     }
-    let answer = exchange(&server, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}");
+    let answer = exchange(&server, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{}");
     assert_eq!(
         (answer.status, answer.code().as_str()),
         (400, "UnknownOperationException"),
@@ -302,7 +302,7 @@ fn connections_are_kept_and_requests_may_be_pipelined() {
 fn chunked_and_byte_by_byte_bodies_arrive_whole() {
     let server = server_with_table();
     let mut stream = connect(&server);
-    let head = "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: DynamoDB_20120810.ListTables\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: DynamoDB_20120810.ListTables\r\ncontent-type: application/x-amz-json-1.0\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(b"1\r\n{\r\n1;extension=1\r\n}\r\n0\r\ntrailer: x\r\n\r\n").unwrap();
     assert_eq!(read_answer(&mut stream).unwrap().json(), json!({"TableNames": ["tab"]}));
