@@ -139,6 +139,41 @@ fn many_writes_in_flight_all_arrive() {
     });
 }
 
+/// A task of a low class computes in slices and yields between them: a write of the foreground is not to wait for more
+/// than a few of those, neither to reach the device nor to be noticed when it is done.
+#[test]
+fn who_yields_lets_io_of_others_through() {
+    /// Each keeps the core so long.
+    const SLICE: Duration = Duration::from_micros(100);
+    const WRITES: u64 = 8;
+    on_cores("yields", 1, |runtime, directory| async move {
+        let file = runtime.open(&directory.join("file"), OpenOptions::CREATE).await.unwrap();
+        file.allocate(WRITES * BLOCK_BYTES as u64).await.unwrap();
+        let (slices, done) = (Rc::new(Cell::new(0u64)), Rc::new(Cell::new(false)));
+        let (own, counted, ended) = (runtime.clone(), slices.clone(), done.clone());
+        let busy = runtime.spawn(Class::Compaction, async move {
+            while !ended.get() {
+                let begin = own.now();
+                while own.now().since(begin) < SLICE {
+                    std::hint::spin_loop();
+                }
+                counted.set(counted.get() + 1);
+                own.yield_now().await;
+            }
+        });
+        let writer = runtime.spawn(Class::Foreground, async move {
+            for block in 0..WRITES {
+                file.write_at(filled(&file, 1, 1), block * BLOCK_BYTES as u64).await.unwrap();
+            }
+        });
+        writer.await;
+        done.set(true);
+        busy.await;
+        // Each write waited twice for the preemption timer of 100 ms once: 16,000 slices. A slow disk takes some too.
+        assert!(slices.get() < 4000, "{} slices for {WRITES} writes", slices.get());
+    });
+}
+
 async fn echo_server(runtime: RealRuntime, listener: RealListener) {
     let accepting = runtime.clone();
     let accept = runtime.spawn(Class::Foreground, async move {

@@ -354,6 +354,8 @@ struct ExecutorQueues {
     default_preempt_timer_duration: Duration,
     spin_before_park: Option<Duration>,
     stats: ExecutorStats,
+    /// torc: the queue that ran last ended its turn by itself.
+    gave_way: bool,
 }
 
 impl ExecutorQueues {
@@ -368,6 +370,7 @@ impl ExecutorQueues {
             default_preempt_timer_duration: preempt_timer_duration,
             spin_before_park,
             stats: ExecutorStats::new(),
+            gave_way: false,
         }
     }
 
@@ -386,7 +389,12 @@ impl ExecutorQueues {
     fn maybe_activate(&mut self, queue: Rc<RefCell<TaskQueue>>) {
         let mut state = queue.borrow_mut();
         if !state.is_active() {
-            state.vruntime = self.default_vruntime + 1;
+            // torc: a queue whose latency matters and that was idle comes before those that never are. The original put
+            // it behind them, and each wake-up of the foreground waited for one more turn of the compaction.
+            state.vruntime = match state.io_requirements.latency_req {
+                Latency::Matters(_) => self.default_vruntime.saturating_sub(1),
+                Latency::NotImportant => self.default_vruntime + 1,
+            };
             state.active = true;
             drop(state);
             self.active_executors.push(queue);
@@ -1331,6 +1339,12 @@ impl LocalExecutor {
             if !self.run_one_task_queue() {
                 return false;
             }
+            // torc: who gives its turn away gives it to whatever has become ready, so let I/O in. The original ran the
+            // same queue again if no other was active: what completed meanwhile waited for the preemption timer, and what
+            // others had submitted before did not even reach the device.
+            if std::mem::take(&mut self.queues.borrow_mut().gave_way) {
+                return true;
+            }
         }
     }
 
@@ -1388,13 +1402,14 @@ impl LocalExecutor {
             (elapsed, tasks_executed_this_loop)
         };
 
-        let (need_repush, vruntime) = {
+        let (need_repush, gave_way, vruntime) = {
             let mut state = queue.borrow_mut();
             let last_vruntime = state.account_vruntime(runtime);
-            (state.is_active(), last_vruntime)
+            (state.is_active(), state.yielded(), last_vruntime)
         };
 
         let mut tq = self.queues.borrow_mut();
+        tq.gave_way = gave_way;
         tq.active_executing = None;
         tq.stats.executor_runtime += runtime;
         tq.stats.tasks_executed += tasks_executed_this_loop;
