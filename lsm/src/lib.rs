@@ -38,6 +38,7 @@ mod memtable;
 #[doc(hidden)]
 pub mod parts;
 mod scan;
+mod scrub;
 mod sstable;
 mod version;
 mod view;
@@ -46,5 +47,5 @@ pub use batch::{Direction, KEY_BYTES_MAX, Mark, Range, VALUE_BYTES_MAX, WriteBat
 pub use error::Error;
 pub use estimate::Estimate;
 pub use scan::Scan;
-pub use tree::{Compression, Tree, TreeOptions, TreeStats};
+pub use tree::{AgeRange, Budget, Compression, CorruptTable, Tree, TreeOptions, TreeStats};
 pub use view::{Value, View};

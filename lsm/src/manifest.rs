@@ -53,8 +53,9 @@ pub(crate) struct Manifest<R: Runtime> {
     /// Bytes that the file has.
     size: u64,
     next_number: u64,
-    /// The last record was torn: nothing is written behind it, the next edit begins a new generation.
-    torn: bool,
+    /// The last record was torn, or the generation has an older version: nothing is written behind it, the next edit
+    /// begins a new generation.
+    closed: bool,
     /// Edits so far, for the canary that loses some.
     edits: u64,
 }
@@ -76,7 +77,7 @@ impl<R: Runtime> Manifest<R> {
         let file = runtime.open(&path, OpenOptions::WRITE_DSYNC).await;
         let file = file.map_err(|error| Error::io(&path, None, error))?;
         let bytes = read_all::<R>(&file, &path).await?;
-        let Generation { picture, tail, .. } = decode_generation(&path, &bytes, generation)?;
+        let Generation { picture, tail, version, .. } = decode_generation(&path, &bytes, generation)?;
         // Somebody may have been stopped between the rename and this: what is relied on must not go away again.
         runtime.sync_dir(dir).await.map_err(|error| Error::io(dir, None, error))?;
         Ok(Manifest {
@@ -90,7 +91,7 @@ impl<R: Runtime> Manifest<R> {
             end: tail.end,
             size: bytes.len() as u64,
             next_number: tail.next_number,
-            torn: tail.torn,
+            closed: tail.torn || version < edit::VERSION,
             edits: 0,
         })
     }
@@ -122,7 +123,7 @@ impl<R: Runtime> Manifest<R> {
             end: written.end,
             size: written.size,
             next_number: 1,
-            torn: false,
+            closed: false,
             edits: 0,
         })
     }
@@ -146,7 +147,7 @@ impl<R: Runtime> Manifest<R> {
             return Ok(());
         }
         let record = encode(&edit.encode(), self.generation, self.end, self.next_number);
-        if self.torn || self.end + record.len() as u64 > self.size {
+        if self.closed || self.end + record.len() as u64 > self.size {
             let mut picture = self.picture.clone();
             picture.apply(edit).expect(FITS);
             return self.begin_generation(picture).await;
@@ -169,7 +170,7 @@ impl<R: Runtime> Manifest<R> {
         self.end = written.end;
         self.size = written.size;
         self.next_number = 1;
-        self.torn = false;
+        self.closed = false;
         self.remove_old_generations().await;
         Ok(())
     }

@@ -88,6 +88,8 @@ pub(crate) struct TableMeta {
     /// Drops with this or a lower sequence number were applied when the file was written: they hide nothing in it.
     pub(crate) drops_applied: u64,
     pub(crate) created: Wall,
+    /// Of an SSTable of an age range: a time at or after that of its newest entry.
+    pub(crate) newest: Option<Wall>,
     /// CRC-32C of everything before the footer: binds the file to the manifest's line about it.
     pub(crate) content_checksum: u32,
     pub(crate) smallest: Box<[u8]>,

@@ -19,9 +19,12 @@
 //! Leaves to others: durability of single writes (`log`), what keys mean (`shard`), waiting in [`Tree::ready`]
 //! before writing more.
 
+mod budget;
 mod commit;
 pub(crate) mod options;
+mod pacer;
 mod recovery;
+mod scrubber;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -32,25 +35,23 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::sync::{Notify, Semaphore};
-use runtime::{Purpose, Runtime};
+use runtime::{Mono, Purpose, Runtime, Wall};
 
-pub use self::options::{Canary, Compression, LEVEL_COUNT, TreeOptions, TreeStats};
+use self::budget::{OWED_MAX, Room};
+use self::pacer::Pacing;
+
+pub use self::budget::Budget;
+pub use self::options::{AgeRange, Canary, Compression, CorruptTable, LEVEL_COUNT, TreeOptions, TreeStats};
 use crate::Error;
 use crate::batch::{Mark, WriteBatch};
 use crate::compaction;
 use crate::estimate::{self, Estimate};
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
-use crate::sstable::reader::Tables;
+use crate::sstable::file_name;
+use crate::sstable::reader::{Tables, count};
 use crate::version::State;
 use crate::view::{Pin, Value, View};
-
-/// Longest pause that back-pressure puts before a write, short of making it wait.
-const PAUSE_MAX: Duration = Duration::from_millis(5);
-/// Shorter pauses cost more than they help.
-const PAUSE_MIN: Duration = Duration::from_micros(10);
-/// Everything that may be owed, in thousandths.
-const OWED_MAX: u64 = 1000;
 
 /// One shard's tree. Cheap to clone; all clones are the same tree. Its background tasks end with the last clone.
 pub struct Tree<R: Runtime> {
@@ -82,8 +83,29 @@ struct Inner<R: Runtime> {
     manifest_bytes: Cell<u64>,
     /// Inputs of the compaction that is running.
     busy: RefCell<BTreeSet<u64>>,
+    /// SSTables that could not be read, and why.
+    quarantine: RefCell<BTreeMap<u64, Error>>,
+    /// SSTables of level 0 that wait for level 1.
+    level0_count: Cell<usize>,
+    /// What ages are measured against, if not the wall clock.
+    horizon: Cell<Option<Wall>>,
+    /// The last time that was given to an SSTable: they do not go back, whatever the clock does.
+    newest: Cell<Wall>,
+    /// Bytes that a compaction may write.
+    room_bytes: Cell<u64>,
+    /// Where outputs of compaction are best cut.
+    cut: RefCell<Option<Cut>>,
     /// Something to do for the background tasks, or a reason to stop.
     work: Notify,
+    /// Background work begins.
+    pulse: Notify,
+    /// An SSTable was set aside.
+    suspicious: Notify,
+    pacing: Pacing,
+    /// Bytes that were applied and that no writer has waited for yet.
+    unpaid: Cell<u64>,
+    /// When all others will have taken their time.
+    paid: Cell<Mono>,
     /// A flush or compaction ended, well or not.
     progress: Notify,
     /// A flush is durable, or there will be none any more.
@@ -95,6 +117,9 @@ struct Inner<R: Runtime> {
     figures: Figures,
 }
 
+/// A number for each key; where it changes, an SSTable is best cut.
+type Cut = Rc<dyn Fn(&[u8]) -> u64>;
+
 /// Counted since the start.
 #[derive(Default)]
 struct Figures {
@@ -105,6 +130,13 @@ struct Figures {
     compaction_read_bytes: Cell<u64>,
     compaction_write_bytes: Cell<u64>,
     retries: Cell<u64>,
+    tables_expired: Cell<u64>,
+    scrub_bytes: Cell<u64>,
+    scrub_passes: Cell<u64>,
+    user_bytes: Cell<u64>,
+    writer_waits: Cell<u64>,
+    writer_stops: Cell<u64>,
+    writer_wait_us: Cell<u64>,
 }
 
 impl<R: Runtime> Tree<R> {
@@ -128,10 +160,10 @@ impl<R: Runtime> Tree<R> {
 
     /// Waits until the tree can take more writes: the caller awaits this before it applies.
     ///
-    /// Back-pressure is smooth: nothing while flush and compaction keep up, then a pause that grows with the square
-    /// of what they owe up to 5 ms, and at the very end a wait. What is owed is the larger of two: how full the active
-    /// memtable is while `immutables_max` others wait, and where level 0 stands between `level0_tables_slow` and
-    /// `level0_tables_stop`.
+    /// Back-pressure is smooth: nothing while flush and compaction keep up, then as long as the bytes applied since the
+    /// last wait take at a rate that halves with each tenth of what may be owed (from 1 GiB to 1 MiB a second), and at the
+    /// very end a wait. What is owed is the larger of two: how full the memtables are beyond half of their room, and
+    /// where level 0 stands between `level0_tables_slow` and `level0_tables_stop`. [`Tree::budget`] shows it.
     ///
     /// Errors: [`Error::Poisoned`]; and instead of a wait that nobody would end, what keeps flush or compaction
     /// from working, [`Error::Full`] above all. That one goes away by itself.
@@ -140,10 +172,11 @@ impl<R: Runtime> Tree<R> {
         loop {
             let progress = inner.progress.notified();
             inner.check_poisoned()?;
-            let owed = inner.owed();
+            let owed = inner.room().owed();
             if owed < OWED_MAX {
-                let pause = PAUSE_MAX * (owed * owed) as u32 / (OWED_MAX * OWED_MAX) as u32;
-                if pause >= PAUSE_MIN {
+                if let Some(pause) = inner.pay(owed) {
+                    count(&inner.figures.writer_waits, 1);
+                    count(&inner.figures.writer_wait_us, pause.as_micros() as u64);
                     inner.runtime.sleep(pause).await;
                 }
                 return Ok(());
@@ -151,14 +184,60 @@ impl<R: Runtime> Tree<R> {
             if let Some(trouble) = inner.trouble() {
                 return Err(trouble);
             }
+            let before = inner.runtime.now();
             progress.await;
+            count(&inner.figures.writer_stops, 1);
+            count(&inner.figures.writer_wait_us, inner.runtime.now().since(before).as_micros() as u64);
         }
+    }
+
+    /// How much may be written now, how fast, and what the next wait would be: for whoever wants to slow down before.
+    pub fn budget(&self) -> Budget {
+        let room = self.inner.room();
+        let owed = room.owed();
+        let due = budget::due(self.inner.now_if(owed), self.inner.paid.get(), self.inner.unpaid.get(), owed);
+        let delay = budget::pause(due.since(self.inner.now_if(owed))).unwrap_or_default();
+        Budget { bytes: room.bytes(), bytes_per_second: budget::rate(owed), delay }
+    }
+
+    /// Tells how long something took that a client waited for, a durable write above all: compaction gives way when such
+    /// latencies rise above what they are without it. The tree times its own gets.
+    pub fn observe(&self, latency: Duration) {
+        self.inner.pacing.observe(latency);
+    }
+
+    /// From now on ages are measured against this time instead of the wall clock: for a caller who does not trust the
+    /// clock's jumps, or who keeps what somebody has not read yet.
+    pub fn set_horizon(&self, horizon: Wall) {
+        self.inner.horizon.set(Some(horizon));
+        self.inner.work.notify_all();
+    }
+
+    /// Bytes that compaction may use beside what is there: a job that might need more is not begun. `u64::MAX` is no bound.
+    pub fn set_room(&self, bytes: u64) {
+        if self.inner.room_bytes.replace(bytes) < bytes {
+            self.inner.work.notify_all();
+        }
+    }
+
+    /// From now on compaction prefers to cut SSTables where `cut` changes from one key to the next, so that what lies
+    /// between two cuts can be shipped or dropped as whole files. An SSTable that is still smaller than a quarter of its target size is
+    /// not cut: data cannot come in more files than that.
+    pub fn set_cut(&self, cut: impl Fn(&[u8]) -> u64 + 'static) {
+        self.inner.cut.replace(Some(Rc::new(cut)));
     }
 
     /// The value of `key` now.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Value>, Error> {
-        let (state, sequence) = self.inner.now();
-        state.get(key, sequence, self.inner.tables.identity).await
+        let inner = &self.inner;
+        let (state, sequence) = inner.now();
+        if !inner.pacing.samples_get() {
+            return state.get(key, sequence, inner.tables.identity).await;
+        }
+        let begin = inner.runtime.now();
+        let found = state.get(key, sequence, inner.tables.identity).await;
+        inner.pacing.observe(inner.runtime.now().since(begin));
+        found
     }
 
     /// The tree as it is now, for as long as the view is kept.
@@ -252,10 +331,22 @@ impl<R: Runtime> Inner<R> {
             assert!(index > before, "stream {stream}: {index} is applied behind {before}");
         }
         let active = self.state.borrow().active.clone();
+        let bytes = active.bytes();
         let next = active.apply(batch, mark, self.next_sequence.get());
+        count(&self.unpaid, (active.bytes() - bytes) as u64);
+        count(&self.figures.user_bytes, batch.bytes() as u64);
         self.next_sequence.set(next);
-        let has_room = self.state.borrow().immutables.len() < self.options.immutables_max;
-        if active.bytes() >= self.options.memtable_bytes && has_room {
+        self.rotate_if_full();
+    }
+
+    /// Closes the active memtable if it is full and another may wait for its flush.
+    fn rotate_if_full(&self) {
+        let is_due = {
+            let state = self.state.borrow();
+            let has_room = state.immutables.len() < self.options.immutables_max;
+            has_room && state.active.bytes() >= self.options.memtable_bytes
+        };
+        if is_due {
             self.rotate();
         }
     }
@@ -316,18 +407,61 @@ impl<R: Runtime> Inner<R> {
 
     /// What keeps background work from going on, if something does.
     fn trouble(&self) -> Option<Error> {
-        self.flush_trouble.borrow().clone().or_else(|| self.compaction_trouble.borrow().clone())
+        let own = self.flush_trouble.borrow().clone().or_else(|| self.compaction_trouble.borrow().clone());
+        own.or_else(|| self.quarantine.borrow().values().next().cloned())
     }
 
-    /// How much flush and compaction owe, from 0 to [`OWED_MAX`], where writers wait.
-    fn owed(&self) -> u64 {
-        let state = self.state.borrow();
-        let share = |part: usize, whole: usize| (part as u64 * OWED_MAX / whole.max(1) as u64).min(OWED_MAX);
-        let options = &self.options;
-        let waiting = state.immutables.len() >= options.immutables_max;
-        let memtables = if waiting { share(state.active.bytes(), options.memtable_bytes) } else { 0 };
-        let above = state.version.levels[0].len().saturating_sub(options.level0_tables_slow);
-        memtables.max(share(above, options.level0_tables_stop - options.level0_tables_slow))
+    /// What ages are measured against at this moment.
+    fn age_now(&self) -> Wall {
+        self.horizon.get().unwrap_or_else(|| self.runtime.wall())
+    }
+
+    /// A time for an SSTable that is about to be written: not before any that was given before.
+    fn stamp(&self) -> Wall {
+        let stamp = self.age_now().max(self.newest.get());
+        self.newest.set(stamp);
+        stamp
+    }
+
+    /// What there is room for before writers are slowed, or wait.
+    fn room(&self) -> Room {
+        let (state, options) = (self.state.borrow(), &self.options);
+        Room {
+            memtable_bytes: state.memtables().map(|memtable| memtable.bytes()).sum(),
+            memtable_bytes_max: options.memtable_bytes * (options.immutables_max + 1),
+            level0: self.level0_count.get(),
+            level0_slow: options.level0_tables_slow,
+            level0_stop: options.level0_tables_stop,
+        }
+    }
+
+    /// Takes the bytes that were applied into account; gives how long the writer has to wait, if it is worth a wait. Writers
+    /// that come together wait for each other's bytes as well, so that their number does not matter.
+    fn pay(&self, owed: u64) -> Option<Duration> {
+        let now = self.now_if(owed);
+        let due = budget::due(now, self.paid.get(), self.unpaid.replace(0), owed);
+        self.paid.set(due);
+        budget::pause(due.since(now))
+    }
+
+    /// The clock, if it matters.
+    fn now_if(&self, owed: u64) -> Mono {
+        if owed == 0 { Mono(0) } else { self.runtime.now() }
+    }
+
+    /// How urgent compaction is, from 0 to 1000: all of it where writers begin to be slowed.
+    fn compaction_pressure(&self) -> u64 {
+        let (state, options) = (self.state.borrow(), &self.options);
+        let above = self.level0_count.get().saturating_sub(options.level0_tables);
+        let level0 = budget::share(above, options.level0_tables_slow - options.level0_tables);
+        let debt = compaction::debt(&state.version.levels, options);
+        level0.max(budget::share(debt as usize, options.debt_bytes_max as usize))
+    }
+
+    fn corrupt_tables(&self) -> Vec<CorruptTable> {
+        let quarantine = self.quarantine.borrow();
+        let path = |id: &u64| self.options.dir.join(file_name(*id));
+        quarantine.iter().map(|(id, error)| CorruptTable::new(path(id), error)).collect()
     }
 
     fn stats(&self) -> TreeStats {
@@ -335,10 +469,12 @@ impl<R: Runtime> Inner<R> {
         let levels = &state.version.levels;
         let (cache_hits, cache_misses) = self.tables.cache.borrow().hits_and_misses();
         let (read, own) = (&self.tables.figures, &self.figures);
+        let pace = self.pacing.figures();
         TreeStats {
             memtable_bytes: state.active.bytes(),
             immutables: state.immutables.len(),
             immutable_bytes: state.immutables.iter().map(|memtable| memtable.bytes()).sum(),
+            aged_tables: levels[0].len() - self.level0_count.get(),
             level_tables: std::array::from_fn(|level| levels[level].len()),
             level_bytes: std::array::from_fn(|level| levels[level].iter().map(|table| table.meta.size).sum()),
             tables_pinned: self.tables.pinned.get(),
@@ -360,9 +496,22 @@ impl<R: Runtime> Inner<R> {
             compaction_read_bytes: own.compaction_read_bytes.get(),
             compaction_write_bytes: own.compaction_write_bytes.get(),
             compaction_debt_bytes: compaction::debt(levels, &self.options),
+            compaction_bytes_per_second_max: pace.compaction_rate,
+            user_bytes: own.user_bytes.get(),
+            writer_waits: own.writer_waits.get(),
+            writer_stops: own.writer_stops.get(),
+            writer_wait_us: own.writer_wait_us.get(),
+            foreground_us_p99: pace.foreground_us_p99,
+            foreground_us_p99_quiet: pace.foreground_us_p99_quiet,
+            stall_us_max: pace.stall_us_max,
+            slice_us_max: pace.slice_us_max,
             manifest_bytes: self.manifest_bytes.get(),
             full: matches!(self.trouble(), Some(Error::Full { .. })),
             retries: own.retries.get(),
+            tables_expired: own.tables_expired.get(),
+            scrub_bytes: own.scrub_bytes.get(),
+            scrub_passes: own.scrub_passes.get(),
+            corrupt: self.corrupt_tables(),
             poisoned: self.poisoned.borrow().as_ref().map(ToString::to_string),
         }
     }

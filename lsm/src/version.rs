@@ -4,6 +4,7 @@
 //! on reading it, and its SSTables' files stay until the last holder lets go. So a view needs no help from flush and
 //! compaction: these keep only the newest write of a key.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use runtime::Runtime;
@@ -62,6 +63,37 @@ impl<R: Runtime> Version<R> {
             level.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
             let apart = level.windows(2).all(|pair| pair[0].meta.largest < pair[1].meta.smallest);
             assert!(apart, "SSTables of a level do not overlap");
+        }
+        Version { levels, drops }
+    }
+
+    /// Its SSTables, level by level.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Rc<Table<R>>> {
+        self.levels.iter().flatten()
+    }
+
+    /// This version without the SSTables `removed` and with those `added`; one that is there already moves to its new level.
+    pub(crate) fn changed(
+        &self,
+        removed: &BTreeSet<u64>,
+        added: Vec<(usize, Rc<Table<R>>)>,
+        drops: Vec<DroppedRange>,
+    ) -> Version<R> {
+        let mut levels = self.levels.clone();
+        let moved: BTreeSet<u64> = added.iter().map(|(_, table)| table.meta.id).collect();
+        for level in &mut levels {
+            level.retain(|table| !removed.contains(&table.meta.id) && !moved.contains(&table.meta.id));
+        }
+        for (number, table) in added {
+            let level = &mut levels[number];
+            let place = match number {
+                0 => level.partition_point(|other| other.meta.sequence_max > table.meta.sequence_max),
+                _ => level.partition_point(|other| other.meta.smallest < table.meta.smallest),
+            };
+            let around = level[place.saturating_sub(1)..].iter().take(2);
+            let apart = number == 0 || around.clone().all(|other| !other.meta.overlaps(&table.meta));
+            assert!(apart, "SSTables of a level do not overlap");
+            level.insert(place, table);
         }
         Version { levels, drops }
     }

@@ -450,6 +450,7 @@ fn meta(id: u64, size: u64, footer: &Footer) -> TableMeta {
         sequence_max: 0,
         drops_applied: 0,
         created: Wall(0),
+        newest: None,
         content_checksum: footer.content_checksum,
         smallest: Box::default(),
         largest: Box::default(),

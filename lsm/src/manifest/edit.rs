@@ -10,7 +10,9 @@ use crate::tree::options::LEVEL_COUNT;
 use crate::version::DroppedRange;
 
 const MAGIC: &[u8; 8] = b"torcMAN\0";
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
+/// The oldest version that is read: it has no SSTables with an age.
+const VERSION_MIN: u32 = 1;
 
 const TAG_NEXT_FILE_ID: u8 = 1;
 const TAG_LAST_SEQUENCE: u8 = 2;
@@ -19,6 +21,7 @@ const TAG_REMOVE: u8 = 4;
 const TAG_MARK: u8 = 5;
 const TAG_DROP: u8 = 6;
 const TAG_RETIRE: u8 = 7;
+const TAG_ADD_AGED: u8 = 8;
 
 /// One change of the tree, in effect as a whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,16 +113,16 @@ impl Picture {
         }
     }
 
-    /// Reads the first record of a generation.
-    pub(crate) fn decode(record: &[u8], generation: u64) -> Result<Picture, String> {
+    /// Reads the first record of a generation; also gives the version that it was written in.
+    pub(crate) fn decode(record: &[u8], generation: u64) -> Result<(Picture, u32), String> {
         let mut decoder = Decoder::new(record);
         if decoder.take(8) != Some(MAGIC) {
             return Err("the first record is not that of a manifest".into());
         }
-        match decoder.u32() {
-            Some(VERSION) => {}
-            version => return Err(format!("version {version:?}; this program knows {VERSION}")),
-        }
+        let version = match decoder.u32() {
+            Some(version @ VERSION_MIN..=VERSION) => version,
+            version => return Err(format!("version {version:?}; this program knows up to {VERSION}")),
+        };
         if decoder.u64() != Some(generation) {
             return Err("the first record is of another generation".into());
         }
@@ -127,7 +130,7 @@ impl Picture {
         let fields = decoder.take(decoder.remaining()).unwrap_or_default();
         let mut picture = Picture::new(identity);
         picture.apply(&Edit::decode(fields)?)?;
-        Ok(picture)
+        Ok((picture, version))
     }
 }
 
@@ -135,6 +138,9 @@ fn check_table(level: usize, meta: &TableMeta, picture: &Picture) -> Result<(), 
     let id = meta.id;
     if level >= LEVEL_COUNT || id >= picture.next_file_id || meta.sequence_max > picture.last_sequence {
         return Err(format!("SSTable {id} is out of bounds: level {level}, sequence {}", meta.sequence_max));
+    }
+    if level > 0 && meta.newest.is_some() {
+        return Err(format!("SSTable {id} has an age, but lies in level {level}"));
     }
     if meta.smallest > meta.largest || meta.sequence_min > meta.sequence_max || meta.entries == 0 {
         return Err(format!("SSTable {id} ends before it begins"));
@@ -149,7 +155,7 @@ impl Edit {
         out.push(TAG_LAST_SEQUENCE);
         put_varint(&mut out, self.last_sequence);
         for (level, meta) in &self.added {
-            out.push(TAG_ADD);
+            out.push(if meta.newest.is_some() { TAG_ADD_AGED } else { TAG_ADD });
             encode_table(*level, meta, &mut out);
         }
         for id in &self.removed {
@@ -189,6 +195,11 @@ impl Edit {
             TAG_NEXT_FILE_ID => self.next_file_id = decoder.varint()?,
             TAG_LAST_SEQUENCE => self.last_sequence = decoder.varint()?,
             TAG_ADD => self.added.push(decode_table(decoder)?),
+            TAG_ADD_AGED => {
+                let (level, mut meta) = decode_table(decoder)?;
+                meta.newest = Some(Wall(decoder.u64()?));
+                self.added.push((level, meta));
+            }
             TAG_REMOVE => self.removed.push(decoder.varint()?),
             TAG_MARK => {
                 self.marks.insert(decoder.u64()?, decoder.varint()?);
@@ -217,6 +228,9 @@ fn encode_table(level: usize, meta: &TableMeta, out: &mut Vec<u8>) {
     out.extend_from_slice(&meta.content_checksum.to_le_bytes());
     put_bytes(out, &meta.smallest);
     put_bytes(out, &meta.largest);
+    if let Some(newest) = meta.newest {
+        out.extend_from_slice(&newest.0.to_le_bytes());
+    }
 }
 
 fn decode_table(decoder: &mut Decoder<'_>) -> Option<(usize, TableMeta)> {
@@ -230,6 +244,7 @@ fn decode_table(decoder: &mut Decoder<'_>) -> Option<(usize, TableMeta)> {
         sequence_max: decoder.varint()?,
         drops_applied: decoder.varint()?,
         created: Wall(decoder.u64()?),
+        newest: None,
         content_checksum: decoder.u32()?,
         smallest: decoder.bytes()?.into(),
         largest: decoder.bytes()?.into(),

@@ -11,6 +11,8 @@ use crate::Error;
 /// Everything that a generation says.
 pub(crate) struct Generation {
     pub(crate) generation: u64,
+    /// Of the format.
+    pub(crate) version: u32,
     /// Bytes of the file.
     pub(crate) size: u64,
     /// The tree as of the first record, and how many bytes that has.
@@ -42,12 +44,12 @@ pub(crate) fn decode_generation(path: &Path, bytes: &[u8], generation: u64) -> R
     let Some((_, first)) = records.next() else {
         return Err(corrupt((0, "a generation without its first record".into())));
     };
-    let mut picture = Picture::decode(&first, generation).map_err(|what| corrupt((0, what)))?;
+    let (mut picture, version) = Picture::decode(&first, generation).map_err(|what| corrupt((0, what)))?;
     let first = (picture.clone(), first.len());
     let mut edits = Vec::new();
     for (offset, record) in records {
         let edit = Edit::decode(&record).and_then(|edit| picture.apply(&edit).map(|()| edit));
         edits.push((offset, record.len(), edit.map_err(|what| corrupt((offset, what)))?));
     }
-    Ok(Generation { generation, size: bytes.len() as u64, first, edits, picture, tail })
+    Ok(Generation { generation, version, size: bytes.len() as u64, first, edits, picture, tail })
 }

@@ -18,6 +18,7 @@ fn meta(id: u64) -> TableMeta {
         sequence_max: id + 7,
         drops_applied: id / 2,
         created: Wall(1_700_000_000_000_000),
+        newest: None,
         content_checksum: 0xdead_beef ^ id as u32,
         smallest: format!("key/{id}").into_bytes().into(),
         largest: format!("key/{id}/{}", "z".repeat(id as usize % 300)).into_bytes().into(),
@@ -48,7 +49,7 @@ fn edits_and_pictures_come_back() {
     for step in 1..20 {
         assert_eq!(Edit::decode(&edit(step).encode()), Ok(edit(step)));
         let picture = picture(step);
-        assert_eq!(Picture::decode(&picture.encode(5), 5), Ok(picture.clone()));
+        assert_eq!(Picture::decode(&picture.encode(5), 5), Ok((picture.clone(), 2)));
         assert!(Picture::decode(&picture.encode(5), 6).is_err(), "another generation");
     }
 }
@@ -66,12 +67,13 @@ fn what_does_not_fit_is_refused() {
     assert!(refused(&|edit| edit.marks = BTreeMap::from([(0, 1)])).contains("mark"));
     assert!(refused(&|edit| edit.added[0].0 = 7).contains("level 7"));
     assert!(refused(&|edit| edit.added[0].1.sequence_max = 1 << 40).contains("out of bounds"));
+    assert!(refused(&|edit| edit.added[0].1.newest = Some(Wall(1))).contains("age"));
     assert!(refused(&|edit| edit.added[0].1.smallest = b"zzz"[..].into()).contains("ends before"));
     assert!(Edit::decode(&[200]).expect_err("no such tag").contains("200"));
     let cut = edit(5).encode();
     assert!(Edit::decode(&cut[..cut.len() - 1]).is_err());
     let mut newer = picture(2).encode(1);
-    newer[8] = 2;
+    newer[8] = 3;
     assert!(Picture::decode(&newer, 1).expect_err("a newer version").contains("version"));
 }
 
@@ -226,6 +228,35 @@ fn a_rotten_manifest_is_named_and_left_alone() {
     assert_eq!(names(&world).len(), 1);
 }
 
+/// A generation of version 1, written from the page by another program: it opens, and the next edit begins a generation
+/// of the new version.
+#[test]
+fn a_manifest_of_version_1_still_opens() {
+    let world = World::new(4, WorldOptions::default());
+    let node = world.node("node");
+    let (runtime, disk) = (world.runtime(node), world.disk(node));
+    let old = include_bytes!("tests/version-1.manifest");
+    disk.write_file(Path::new("tree").join(file_name(3)), old);
+    world.block_on(async {
+        let mut manifest = open(&runtime, 1 << 16).await.expect("an old version is read");
+        let picture = manifest.picture().clone();
+        assert_eq!((picture.identity, picture.next_file_id, picture.last_sequence), (77, 302, 9500));
+        assert_eq!(picture.tables.keys().copied().collect::<Vec<_>>(), [17, 301]);
+        let (level, table) = &picture.tables[&17];
+        assert_eq!((*level, table.newest, table.largest.len(), table.sequence_max), (2, None, 600, 650));
+        assert_eq!((picture.marks[&5], picture.drops.len()), (44, 0));
+        let aged = TableMeta { newest: Some(Wall(5)), ..meta(400) };
+        let edit = Edit { next_file_id: 401, last_sequence: 9501, added: vec![(0, aged)], ..Edit::default() };
+        manifest.append(&edit).await.expect("no faults");
+        assert_eq!(manifest.generation, 4);
+        let again = open(&runtime, 1 << 16).await.expect("its own");
+        assert_eq!(again.picture(), manifest.picture());
+        assert_eq!(again.picture().tables[&400].1.newest, Some(Wall(5)));
+    });
+    let kept = disk.read_file(Path::new("tree").join(file_name(3)));
+    assert_eq!(kept.as_deref(), Some(&old[..]), "what was acknowledged is never written again");
+}
+
 /// FORMAT.md, byte by byte.
 #[test]
 fn the_bytes_are_those_of_the_page() {
@@ -258,6 +289,6 @@ fn the_bytes_are_those_of_the_page() {
     ];
     assert_eq!(edit.encode(), fields.concat());
     let first = Picture::new(0x0708).encode(2);
-    assert_eq!(first[..12], *b"torcMAN\0\x01\0\0\0");
+    assert_eq!(first[..12], *b"torcMAN\0\x02\0\0\0");
     assert_eq!((first[12], &first[20..22]), (2, &[8, 7][..]));
 }

@@ -1,9 +1,15 @@
 //! Writes an SSTable from entries in ascending order.
+//!
+//! The file is reserved in one piece when its size is known, about: what is written then changes no metadata of the file system
+//! but that it was written, and the file lies in few places. Writes are large, and several are in flight: the device works on them
+//! while the next blocks are made. `finish` waits for all, cuts off what was reserved in vain, and syncs.
 
+use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use runtime::{BLOCK_BYTES, Buffer, File, OpenOptions, Runtime};
+use runtime::{BLOCK_BYTES, Buffer, Class, File, OpenOptions, Runtime};
 
 use super::block::{BlockBuilder, DATA_RESTART_INTERVAL, Entry, INDEX_RESTART_INTERVAL};
 use super::reader::{FOOTER_BYTES, Footer, Tables};
@@ -23,7 +29,12 @@ pub(crate) struct BuilderOptions {
     pub(crate) compression: Compression,
     /// Drops up to here were applied to what is added.
     pub(crate) drops_applied: u64,
+    /// Bytes that the file will have, about: reserved in one piece. 0 if nobody knows.
+    pub(crate) expected_bytes: u64,
 }
+
+/// Writes that are under way at once, each of `transfer_bytes`.
+const WRITES_IN_FLIGHT_MAX: usize = 4;
 
 /// Most bytes of a page that are left empty to begin a block on the next one.
 const SLACK_BYTES_MAX: usize = 512;
@@ -34,7 +45,13 @@ pub(crate) struct TableBuilder<R: Runtime> {
     options: BuilderOptions,
     path: PathBuf,
     file: R::File,
-    out: Output<<R::File as File>::Buffer>,
+    out: Output,
+    /// Writes that are under way, oldest first.
+    flying: VecDeque<Flying<R>>,
+    /// Buffers of writes that are over, for the next ones.
+    spare: Vec<Rc<FileBuffer<R>>>,
+    /// Bytes that the file has from the start.
+    reserved: u64,
     sealer: Sealer,
     seal: Seal,
     data: BlockBuilder,
@@ -55,14 +72,16 @@ struct Facts {
     raw_bytes: u64,
 }
 
+type FileBuffer<R> = <<R as Runtime>::File as File>::Buffer;
+/// A write: its task gives the buffer back.
+type Flying<R> = <R as Runtime>::Task<Result<Rc<FileBuffer<R>>, Error>>;
+
 /// Bytes on their way to the file.
-struct Output<B> {
+struct Output {
     pending: Vec<u8>,
     /// Where in the file `pending` begins.
     written: u64,
     checksum: u32,
-    /// The buffer of the last write, for the next one.
-    spare: Option<Rc<B>>,
 }
 
 impl<R: Runtime> TableBuilder<R> {
@@ -76,6 +95,8 @@ impl<R: Runtime> TableBuilder<R> {
         let path = tables.dir.join(file_name(id));
         let file = tables.runtime.open(&path, OpenOptions::CREATE).await;
         let file = file.map_err(|error| Error::io(&path, None, error))?;
+        let reserved = reserve(&file, options.expected_bytes).await;
+        let reserved = reserved.map_err(|error| Error::io(&path, None, error))?;
         let sealer = Sealer::new(options.compression).map_err(|error| Error::io(&path, None, error))?;
         let created = tables.runtime.wall();
         Ok(TableBuilder {
@@ -83,7 +104,10 @@ impl<R: Runtime> TableBuilder<R> {
             options,
             path,
             file,
-            out: Output { pending: Vec::new(), written: 0, checksum: 0, spare: None },
+            out: Output { pending: Vec::new(), written: 0, checksum: 0 },
+            flying: VecDeque::new(),
+            spare: Vec::new(),
+            reserved,
             sealer,
             seal: Seal { identity: tables.identity, file: id },
             data: BlockBuilder::new(DATA_RESTART_INTERVAL),
@@ -100,6 +124,7 @@ impl<R: Runtime> TableBuilder<R> {
                 sequence_max: 0,
                 drops_applied: options.drops_applied,
                 created,
+                newest: None,
                 content_checksum: 0,
                 smallest: Box::default(),
                 largest: Box::default(),
@@ -146,6 +171,13 @@ impl<R: Runtime> TableBuilder<R> {
         self.meta.size = self.out.end();
         while !self.out.pending.is_empty() {
             self.write(self.options.transfer_bytes.min(self.out.pending.len())).await?;
+        }
+        while !self.flying.is_empty() {
+            self.land().await?;
+        }
+        if self.reserved > self.meta.size {
+            let cut = self.file.truncate(self.meta.size).await;
+            cut.map_err(|error| Error::io(&self.path, None, error))?;
         }
         if self.tables.canary != Canary::SkipTableSync {
             self.file.sync().await.map_err(|error| Error::io(&self.path, None, error))?;
@@ -225,27 +257,53 @@ impl<R: Runtime> TableBuilder<R> {
         put_bytes(out, &meta.largest);
     }
 
-    /// Writes the first `size` pending bytes, whole pages of them.
+    /// Sends the first `size` pending bytes on their way, whole pages of them; waits while too many are.
     async fn write(&mut self, size: usize) -> Result<(), Error> {
         assert!(size.is_multiple_of(BLOCK_BYTES) && size <= self.out.pending.len());
-        let spare = self.out.spare.take().filter(|spare| spare.as_slice().len() == size);
-        let mut buffer = spare.unwrap_or_else(|| Rc::new(self.file.buffer(size)));
-        if Rc::get_mut(&mut buffer).is_none() {
-            buffer = Rc::new(self.file.buffer(size));
+        while self.flying.len() >= WRITES_IN_FLIGHT_MAX {
+            self.land().await?;
         }
+        let mut buffer = self.buffer(size);
         let fill = Rc::get_mut(&mut buffer).expect("nobody else has the buffer yet");
         fill.as_mut_slice().copy_from_slice(&self.out.pending[..size]);
-        let offset = self.out.written;
-        let written = self.file.write_at(buffer.clone(), offset).await;
-        written.map_err(|error| Error::io(&self.path, Some(offset), error))?;
+        let (file, path, offset) = (self.file.clone(), self.path.clone(), self.out.written);
+        let write = async move {
+            let written = file.write_at(buffer.clone(), offset).await;
+            written.map(|()| buffer).map_err(|error| Error::io(&path, Some(offset), error))
+        };
+        self.flying.push_back(self.tables.runtime.spawn(Class::Compaction, write));
         self.out.pending.drain(..size);
         self.out.written += size as u64;
-        self.out.spare = Some(buffer);
         Ok(())
+    }
+
+    /// Waits for the oldest write.
+    async fn land(&mut self) -> Result<(), Error> {
+        let Some(oldest) = self.flying.pop_front() else { return Ok(()) };
+        self.spare.push(oldest.await?);
+        Ok(())
+    }
+
+    /// A buffer that nobody else holds.
+    fn buffer(&mut self, size: usize) -> Rc<FileBuffer<R>> {
+        let fits = |spare: &Rc<FileBuffer<R>>| spare.as_slice().len() == size;
+        let spare = self.spare.pop().filter(fits).filter(|spare| Rc::strong_count(spare) == 1);
+        spare.unwrap_or_else(|| Rc::new(self.file.buffer(size)))
     }
 }
 
-impl<B> Output<B> {
+/// Reserves room for a file of so many bytes; gives the file's size. Without the room for all of it, writing shows how far
+/// it gets: the guess may have been too high.
+async fn reserve<F: File>(file: &F, expected_bytes: u64) -> std::io::Result<u64> {
+    let size = expected_bytes.next_multiple_of(BLOCK_BYTES as u64);
+    match file.allocate(size).await {
+        Ok(()) => Ok(size),
+        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+impl Output {
     /// Where the next byte goes in the file.
     fn end(&self) -> u64 {
         self.written + self.pending.len() as u64

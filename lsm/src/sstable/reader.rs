@@ -174,6 +174,11 @@ impl<R: Runtime> Table<R> {
         Ok(bytes)
     }
 
+    /// Whether the tree does not name this SSTable any more.
+    pub(crate) fn is_obsolete(&self) -> bool {
+        self.obsolete.get()
+    }
+
     /// The tree does not name this SSTable any more: when the last reader lets go, its file is rubbish.
     pub(crate) fn set_obsolete(&self) {
         assert!(!self.obsolete.replace(true), "an SSTable leaves the tree once");

@@ -195,6 +195,7 @@ fn tables(world: &World) -> Rc<Tables<SimRuntime>> {
 
 fn builder_options(block_bytes: usize, compression: Compression) -> BuilderOptions {
     BuilderOptions {
+        expected_bytes: 0,
         level: 1,
         block_bytes,
         partition_bytes: block_bytes,

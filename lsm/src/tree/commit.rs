@@ -1,19 +1,19 @@
 //! One edit at a time: durable in the manifest first, then in what reads see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use runtime::Runtime;
 
 use super::Inner;
 use crate::Error;
-use crate::compaction::{hides_all, may_hide};
+use crate::compaction::{self, hides_all, may_hide};
 use crate::manifest::{Edit, Picture};
 use crate::memtable::Memtable;
 use crate::sstable::TableMeta;
 use crate::sstable::reader::Table;
 use crate::tree::options::Canary;
-use crate::version::{State, Version};
+use crate::version::{DroppedRange, State};
 
 /// What a flush or compaction has to say.
 #[derive(Default)]
@@ -42,7 +42,7 @@ impl<R: Runtime> Inner<R> {
         let appended = manifest.append(&edit).await;
         if matches!(appended, Ok(()) | Err(Error::Full { .. })) {
             if appended.is_ok() {
-                self.install(manifest.picture(), change.flushed.as_ref());
+                self.install(&edit, manifest.picture(), change.flushed.as_ref());
                 self.tables.rubbish.borrow_mut().extend(unwanted);
                 self.tables.rubbish_added.notify_all();
             }
@@ -67,45 +67,59 @@ impl<R: Runtime> Inner<R> {
             edit.marks = memtable.marks().clone();
             edit.drops = memtable.drops().to_vec();
         }
-        let mut after = picture.clone();
-        after.apply(&edit).expect("a change fits the picture that it was made from");
+        let unwanted = self.apply_drops(picture, &mut edit);
+        (edit, unwanted)
+    }
+
+    /// Takes what dropped ranges hide as a whole out of the tree that `edit` makes, and drops that hide nothing any more.
+    /// A tree has hardly ever any: then its SSTables, of which it may have many, are not even looked at.
+    fn apply_drops(&self, picture: &Picture, edit: &mut Edit) -> Vec<u64> {
+        let drops: Vec<DroppedRange> = picture.drops.iter().chain(&edit.drops).cloned().collect();
+        if drops.is_empty() {
+            return Vec::new();
+        }
         let busy = self.busy.borrow();
-        let hidden = |meta: &TableMeta| after.drops.iter().any(|drop| hides_all(drop, meta));
-        let gone = after.tables.values().filter(|(_, meta)| hidden(meta) && !busy.contains(&meta.id));
-        let gone: Vec<u64> = gone.map(|(_, meta)| meta.id).collect();
+        let replaced: BTreeSet<u64> =
+            edit.removed.iter().copied().chain(edit.added.iter().map(|(_, meta)| meta.id)).collect();
+        let kept = picture.tables.values().filter(|(_, meta)| !replaced.contains(&meta.id));
+        let after: Vec<TableMeta> = kept.chain(&edit.added).map(|(_, meta)| meta.clone()).collect();
+        let is_gone =
+            |meta: &TableMeta| drops.iter().any(|drop| hides_all(drop, meta)) && !busy.contains(&meta.id);
+        let (gone, left): (Vec<_>, Vec<_>) = after.into_iter().partition(is_gone);
         let mut unwanted = Vec::new();
-        for id in gone {
-            after.tables.remove(&id);
+        for id in gone.iter().map(|meta| meta.id) {
             edit.added.retain(|(_, meta)| meta.id != id);
             let goes = if picture.tables.contains_key(&id) { &mut edit.removed } else { &mut unwanted };
             goes.push(id);
         }
-        let needed = |sequence: u64| {
-            let drop = after.drops.iter().find(|drop| drop.sequence == sequence);
-            drop.is_some_and(|drop| after.tables.values().any(|(_, meta)| may_hide(drop, meta)))
-        };
-        edit.retired = after.drops.iter().map(|drop| drop.sequence).filter(|drop| !needed(*drop)).collect();
-        (edit, unwanted)
+        let idle = drops.iter().filter(|drop| !left.iter().any(|meta| may_hide(drop, meta)));
+        edit.retired = idle.map(|drop| drop.sequence).collect();
+        unwanted
     }
 
-    /// Shows the picture to reads that begin from now on.
-    fn install(&self, picture: &Picture, flushed: Option<&Rc<Memtable>>) {
+    /// Shows the edit to reads that begin from now on. The cost is that of the edit, not of the tree.
+    fn install(&self, edit: &Edit, picture: &Picture, flushed: Option<&Rc<Memtable>>) {
         let old = self.state.borrow().clone();
-        let mut known: BTreeMap<u64, Rc<Table<R>>> = BTreeMap::new();
-        for table in old.version.levels.iter().flatten() {
-            known.insert(table.meta.id, table.clone());
+        let moved: BTreeSet<u64> = edit.added.iter().map(|(_, meta)| meta.id).collect();
+        let known = old.version.tables().filter(|table| moved.contains(&table.meta.id));
+        let known: BTreeMap<u64, Rc<Table<R>>> = known.map(|table| (table.meta.id, table.clone())).collect();
+        let table = |meta: &TableMeta| {
+            known.get(&meta.id).cloned().unwrap_or_else(|| Table::new(&self.tables, meta.clone()))
+        };
+        let added = edit.added.iter().map(|(level, meta)| (*level, table(meta))).collect();
+        let removed: BTreeSet<u64> = edit.removed.iter().copied().collect();
+        for table in old.version.tables().filter(|table| removed.contains(&table.meta.id)) {
+            table.set_obsolete();
+            self.quarantine.borrow_mut().remove(&table.meta.id);
         }
-        let table = |meta: &TableMeta| known.get(&meta.id).cloned();
-        let tables = picture.tables.values().map(|(level, meta)| {
-            (*level, table(meta).unwrap_or_else(|| Table::new(&self.tables, meta.clone())))
-        });
-        let version = Rc::new(Version::new(tables, picture.drops.clone()));
+        let version = Rc::new(old.version.changed(&removed, added, picture.drops.clone()));
         let is_flushed =
             |memtable: &Rc<Memtable>| flushed.is_some_and(|flushed| Rc::ptr_eq(flushed, memtable));
         let immutables = old.immutables.iter().filter(|memtable| !is_flushed(memtable)).cloned().collect();
-        known.retain(|id, _| !picture.tables.contains_key(id));
-        known.values().for_each(|table| table.set_obsolete());
-        self.flushed.borrow_mut().clone_from(&picture.marks);
+        for (stream, index) in &edit.marks {
+            self.flushed.borrow_mut().insert(*stream, *index);
+        }
+        self.level0_count.set(compaction::level0_count(&version.levels[0], &self.options));
         self.set_state(State { active: old.active.clone(), immutables, version });
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Error;
+
 /// Levels of a tree: 0 takes the flushes, each further one is larger by `level_factor`.
 pub const LEVEL_COUNT: usize = 7;
 
@@ -15,6 +17,22 @@ pub enum Compression {
     Lz4,
     /// Zstandard at level 3: the fewest bytes, for levels that are read seldom.
     Zstd,
+}
+
+/// Keys that are kept for a time after they were written, and then go, whole SSTables at a time.
+///
+/// Between its time and the going of its SSTable a key may still be seen: whoever must not see it looks at a time of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgeRange {
+    /// The first key.
+    pub from: Vec<u8>,
+    /// The first key behind the range.
+    pub to: Vec<u8>,
+    /// How long an entry is kept, at least.
+    pub ttl: Duration,
+    /// SSTables are merged only with others whose newest entries fall into the same window: so at most that much more is
+    /// kept. A tenth of `ttl` is a good choice.
+    pub window: Duration,
 }
 
 /// Where a tree lies and what it may use.
@@ -44,10 +62,19 @@ pub struct TreeOptions {
     pub level0_tables_slow: usize,
     /// SSTables in level 0 at which writers wait.
     pub level0_tables_stop: usize,
+    /// Bytes above the levels' targets at which compaction is not held back any more, whatever the foreground says.
+    pub debt_bytes_max: u64,
     /// Target bytes of level 1.
     pub level1_bytes: u64,
     /// Each level's target is that of the level above times this.
     pub level_factor: u64,
+    /// Ranges of keys that go by age instead of by levels: in order, and apart.
+    pub age_ranges: Vec<AgeRange>,
+    /// In how long all SSTables are read and checked once, whether anybody asks for them or not; zero: never. An SSTable that
+    /// does not pass is reported in [`TreeStats::corrupt`] and is not compacted any more.
+    pub scrub_pass: Duration,
+    /// Bytes a second that the scrubber reads at least: small trees are done early, and then it rests.
+    pub scrub_bytes_per_second_min: u64,
     /// Size of one write of a flush or compaction, and of one read of a compaction.
     pub transfer_bytes: usize,
     /// Most that a scan reads at once.
@@ -78,14 +105,32 @@ impl TreeOptions {
             level0_tables: 4,
             level0_tables_slow: 12,
             level0_tables_stop: 24,
+            debt_bytes_max: 1 << 30,
             level1_bytes: 256 << 20,
             level_factor: 10,
+            age_ranges: Vec::new(),
+            scrub_pass: Duration::from_secs(10 * 24 * 3600),
+            scrub_bytes_per_second_min: 1 << 20,
             transfer_bytes: 256 << 10,
             readahead_bytes: 64 << 10,
             manifest_bytes: 1 << 20,
             retry_pause: Duration::from_millis(100),
             canary: Canary::None,
         }
+    }
+
+    /// The age range that holds `key`.
+    pub(crate) fn age_range(&self, key: &[u8]) -> Option<&AgeRange> {
+        let behind = self.age_ranges.partition_point(|range| *range.from <= *key);
+        let range = &self.age_ranges[behind.checked_sub(1)?];
+        (*key < *range.to).then_some(range)
+    }
+
+    /// A number that changes where an age range begins or ends, and does not go down along the keys.
+    pub(crate) fn age_group(&self, key: &[u8]) -> usize {
+        let begun = self.age_ranges.partition_point(|range| *range.from <= *key);
+        let ended = self.age_ranges.partition_point(|range| *range.to <= *key);
+        begun + ended
     }
 
     /// Target bytes of `level`; level 0 is counted in SSTables, not bytes.
@@ -114,6 +159,28 @@ pub enum Canary {
     FilterFalseNegative,
 }
 
+/// An SSTable that cannot be read, wholly or in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorruptTable {
+    /// Its file.
+    pub path: PathBuf,
+    /// Where in it, in bytes, if that is known.
+    pub offset: Option<u64>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl CorruptTable {
+    pub(crate) fn new(path: PathBuf, error: &Error) -> CorruptTable {
+        let (offset, what) = match error {
+            Error::Corrupt { offset, what, .. } => (Some(*offset), what.clone()),
+            Error::Io { offset, source, .. } => (*offset, source.to_string()),
+            other => (None, other.to_string()),
+        };
+        CorruptTable { path, offset, what }
+    }
+}
+
 /// A tree's figures at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreeStats {
@@ -125,6 +192,8 @@ pub struct TreeStats {
     pub immutable_bytes: usize,
     /// Per level, its SSTables.
     pub level_tables: [usize; LEVEL_COUNT],
+    /// SSTables of age ranges, which are among those of level 0.
+    pub aged_tables: usize,
     /// Per level, their bytes.
     pub level_bytes: [u64; LEVEL_COUNT],
     /// SSTables that no version names any more but a view still reads.
@@ -163,12 +232,38 @@ pub struct TreeStats {
     pub compaction_write_bytes: u64,
     /// Bytes above the levels' targets: what compaction owes.
     pub compaction_debt_bytes: u64,
+    /// Bytes a second that compaction may move at this moment; 2^30 is no limit.
+    pub compaction_bytes_per_second_max: u64,
+    /// Bytes of keys and values that were applied. Write amplification: what flushes and compactions wrote, over this.
+    pub user_bytes: u64,
+    /// Times that a writer was slowed.
+    pub writer_waits: u64,
+    /// Times that a writer had to wait for a flush or a compaction to end.
+    pub writer_stops: u64,
+    /// Microseconds of both.
+    pub writer_wait_us: u64,
+    /// The p99 of the last few hundred gets and writes that were timed, in microseconds.
+    pub foreground_us_p99: u64,
+    /// What it was before the last flush or compaction began.
+    pub foreground_us_p99_quiet: u64,
+    /// Longest time that the core kept the foreground waiting for its turn while a flush or compaction ran, in microseconds.
+    pub stall_us_max: u64,
+    /// Longest time that a flush or compaction held the core at once, in microseconds: one block.
+    pub slice_us_max: u64,
     /// Size of the manifest's live part, in bytes.
     pub manifest_bytes: u64,
     /// The last flush or compaction found the disk full; it is tried again.
     pub full: bool,
     /// Flushes and compactions that failed and were tried again.
     pub retries: u64,
+    /// SSTables of age ranges that expired as a whole.
+    pub tables_expired: u64,
+    /// Bytes that the scrubber has read.
+    pub scrub_bytes: u64,
+    /// Times that it has been through all SSTables.
+    pub scrub_passes: u64,
+    /// SSTables that a compaction or the scrubber could not read. Reads of what is whole in them go on.
+    pub corrupt: Vec<CorruptTable>,
     /// Why the tree takes no more writes, if so.
     pub poisoned: Option<String>,
 }

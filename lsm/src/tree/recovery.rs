@@ -9,8 +9,10 @@ use std::rc::Rc;
 use runtime::sync::{Notify, Semaphore};
 use runtime::{DirEntry, Purpose, Runtime};
 
+use super::pacer::Pacing;
 use super::{Figures, Inner};
 use crate::Error;
+use crate::compaction;
 use crate::manifest::{Manifest, Picture};
 use crate::memtable::Memtable;
 use crate::sstable::reader::{Table, Tables};
@@ -58,6 +60,9 @@ fn check_options(options: &TreeOptions) {
         "writers are slowed after compaction is due"
     );
     assert!(options.level0_tables_slow < options.level0_tables_stop, "writers are slowed before they wait");
+    let ages = &options.age_ranges;
+    assert!(ages.iter().all(|range| range.from < range.to), "an age range holds keys");
+    assert!(ages.windows(2).all(|pair| pair[0].to <= pair[1].from), "age ranges are in order and apart");
 }
 
 /// Every SSTable that the manifest names has to be there, in its size.
@@ -106,6 +111,8 @@ fn assemble<R: Runtime>(
     let tables = Tables::new(runtime.clone(), &options, picture.identity);
     let open = |(level, meta): &(usize, _)| (*level, Table::new(&tables, Clone::clone(meta)));
     let version = Version::new(picture.tables.values().map(open), picture.drops.clone());
+    let level0_count = compaction::level0_count(&version.levels[0], &options);
+    let newest = picture.tables.values().filter_map(|(_, meta)| meta.newest).max().unwrap_or_default();
     let active = Memtable::new(options.memtable_bytes, runtime.random(Purpose::Hash));
     let state = State { active: Rc::new(active), immutables: Vec::new(), version: Rc::new(version) };
     Inner {
@@ -118,7 +125,18 @@ fn assemble<R: Runtime>(
         manifest_bytes: Cell::new(manifest.bytes()),
         manifest: RefCell::new(Some(manifest)),
         busy: RefCell::new(BTreeSet::new()),
+        quarantine: RefCell::default(),
+        level0_count: Cell::new(level0_count),
+        horizon: Cell::new(None),
+        newest: Cell::new(newest),
+        room_bytes: Cell::new(u64::MAX),
+        cut: RefCell::default(),
         work: Notify::new(),
+        pulse: Notify::new(),
+        suspicious: Notify::new(),
+        pacing: Pacing::default(),
+        unpaid: Cell::new(0),
+        paid: Cell::default(),
         progress: Notify::new(),
         flush_done: Notify::new(),
         closing: Cell::new(false),

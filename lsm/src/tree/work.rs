@@ -1,4 +1,4 @@
-//! The background tasks: flusher, compactor, janitor.
+//! The background tasks: flusher, compactor, janitor; `pacer` has the pulse, `scrubber` itself.
 //!
 //! Each looks for something to do, does it, and waits for a notice. What failed for lack of space, or because an input
 //! could not be read, is tried again after a pause that doubles; what failed while writing poisons the tree.
@@ -8,24 +8,30 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::sync::select;
-use runtime::{Class, Runtime};
+use runtime::{Class, Runtime, Wall};
 
 use super::Inner;
 use super::commit::Change;
+use super::pacer::{Pacer, pulse};
+use super::scrubber::scrubber;
 use crate::Error;
 use crate::batch::Direction;
-use crate::compaction::{self, Failure, Hooks, Inputs, Job, Kind};
+use crate::compaction::{self, Failure, Hooks, Inputs, Job, Kind, Situation};
 use crate::memtable::{Memtable, MemtableCursor};
 use crate::scan::{Merge, Source};
 use crate::sstable::builder::BuilderOptions;
 use crate::sstable::cursor::{LevelCursor, ReadPattern};
 use crate::sstable::reader::{Table, count};
-use crate::sstable::{TableMeta, file_name};
+use crate::sstable::{TableMeta, file_name, parse_file_name};
 use crate::tree::options::LEVEL_COUNT;
 use crate::version::Version;
 
 /// The pause between two tries grows up to this many times the first.
 const PAUSE_GROWTH_MAX: u32 = 64;
+/// How long the compactor waits at least for the next SSTable to expire: a clock that stands still is no reason to spin ..
+const AGE_WAIT_MIN: Duration = Duration::from_millis(10);
+/// .. and at most: the wall clock may jump.
+const AGE_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The tasks of one tree. Dropping them cancels them.
 pub(super) struct Tasks<R: Runtime> {
@@ -38,7 +44,10 @@ impl<R: Runtime> Tasks<R> {
         let flusher = runtime.spawn(Class::Compaction, flusher(inner.clone()));
         let compactor = runtime.spawn(Class::Compaction, compactor(inner.clone()));
         let janitor = runtime.spawn(Class::Background, janitor(inner.clone()));
-        Tasks { running: RefCell::new(vec![flusher, compactor, janitor]) }
+        // In the class whose waits it measures.
+        let pulse = runtime.spawn(Class::Foreground, pulse(inner.clone()));
+        let scrubber = runtime.spawn(Class::Background, scrubber(inner.clone()));
+        Tasks { running: RefCell::new(vec![flusher, compactor, janitor, pulse, scrubber]) }
     }
 
     /// Resolves when all have ended, which they do once the tree is closing.
@@ -63,7 +72,9 @@ async fn flusher<R: Runtime>(inner: Rc<Inner<R>>) {
             work.await;
             continue;
         };
-        let failure = inner.flush_one(oldest).await.err();
+        let failure = inner.paced(&inner.pacing.flush, inner.flush_one(oldest)).await.err();
+        // It may have grown over its size while this one was in its way.
+        inner.rotate_if_full();
         inner.after(failure, &inner.flush_trouble, &mut pause).await;
         inner.flush_done.notify_all();
     }
@@ -78,10 +89,15 @@ async fn compactor<R: Runtime>(inner: Rc<Inner<R>>) {
             return;
         }
         let Some(chosen) = inner.choose().await else {
-            work.await;
+            match inner.until_next_age() {
+                Some(wait) => _ = select(work, inner.runtime.sleep(wait)).await,
+                None => work.await,
+            }
             continue;
         };
-        let failure = inner.compact(chosen).await.err();
+        let inputs: Vec<u64> = chosen.job.inputs.iter().chain(&chosen.job.below).copied().collect();
+        let failure = inner.paced(&inner.pacing.compaction, inner.compact(chosen)).await.err();
+        let failure = failure.and_then(|failure| inner.set_aside(&inputs, failure));
         inner.after(failure, &inner.compaction_trouble, &mut pause).await;
     }
 }
@@ -126,7 +142,7 @@ impl<R: Runtime> Inner<R> {
     }
 
     /// Sleeps, but not into the tree's end.
-    async fn pause(&self, duration: Duration) {
+    pub(super) async fn pause(&self, duration: Duration) {
         let sleep = async {
             self.runtime.sleep(duration).await;
         };
@@ -147,16 +163,20 @@ impl<R: Runtime> Inner<R> {
         let cursor = MemtableCursor::new(memtable.clone(), u64::MAX);
         let merge = Merge::new(vec![Source::Memtable(cursor)], Direction::Forward);
         let drops = memtable.drops().to_vec();
-        let inputs = Inputs { merge, drops: &drops, deeper: None, table_bytes: u64::MAX };
-        let options = self.builder_options(0, memtable.last_sequence());
+        let group = |key: &[u8]| self.options.age_group(key);
+        let table_bytes = u64::MAX;
+        let inputs = Inputs { merge, drops: &drops, deeper: None, table_bytes, group: &group, cut: None };
+        let newest = self.stamp();
+        let options = self.builder_options(0, memtable.last_sequence(), memtable.bytes() as u64);
         let (outputs, bytes) = self
-            .write_tables(inputs, options, |outputs| Change {
-                added: outputs.into_iter().map(|meta| (0, meta)).collect(),
+            .write_tables(inputs, options, &self.pacing.flush, |outputs| Change {
+                added: outputs.into_iter().map(|meta| (0, self.aged(meta, newest))).collect(),
                 flushed: Some(memtable.clone()),
                 ..Change::default()
             })
             .await?;
-        assert!(outputs <= 1, "a flush has no size at which it ends a table");
+        let outputs_max = 1 + 2 * self.options.age_ranges.len();
+        assert!(outputs <= outputs_max, "a flush has no size at which it ends a table");
         count(&self.figures.flushes, 1);
         count(&self.figures.flush_bytes, bytes);
         Ok(())
@@ -169,7 +189,14 @@ impl<R: Runtime> Inner<R> {
         let _turn = self.manifest_turn.acquire(1).await;
         let version = self.state.borrow().version.clone();
         let sequence = self.manifest.borrow().as_ref()?.picture().last_sequence;
-        let job = compaction::pick(&version.levels, &version.drops, &self.options)?;
+        let situation = Situation {
+            drops: &version.drops,
+            options: &self.options,
+            quarantined: &self.quarantine.borrow().keys().copied().collect(),
+            now: self.age_now(),
+            room_bytes: self.room_bytes.get(),
+        };
+        let job = compaction::pick(&version.levels, &situation)?;
         self.busy.borrow_mut().extend(job.inputs.iter().chain(&job.below));
         Some(Chosen { job, version, sequence })
     }
@@ -185,26 +212,35 @@ impl<R: Runtime> Inner<R> {
         let inputs = named(&version.levels[job.level], &job.inputs);
         let below =
             if job.below.is_empty() { Vec::new() } else { named(&version.levels[job.target], &job.below) };
-        if job.kind == Kind::Move {
-            let added = inputs.iter().map(|table| (job.target, table.meta.clone())).collect();
-            let change = Change { added, ..Change::default() };
-            self.commit(change).await.map_err(Failure::Output)?;
-            count(&self.figures.tables_moved, inputs.len() as u64);
-            return Ok(());
+        match job.kind {
+            Kind::Move => return self.move_down(&inputs, job.target).await,
+            Kind::Expire => return self.expire(job.inputs).await,
+            Kind::Merge | Kind::Rewrite | Kind::Gather => {}
         }
         let read: u64 = inputs.iter().chain(&below).map(|table| table.meta.size).sum();
         let removed: Vec<u64> = job.inputs.iter().chain(&job.below).copied().collect();
+        // Of one age range; what a merge takes into level 1 has no age any more.
+        let newest = inputs.iter().filter_map(|table| table.meta.newest).max().filter(|_| job.target == 0);
+        // What is gathered is not cut into small pieces again: they would be gathered for ever.
+        let cut = self.cut.borrow().clone().filter(|_| job.target > 0);
         let merge_inputs = Inputs {
             merge: self.merge(job.level, inputs, below),
             drops: &version.drops,
             // A rewrite in level 0 has older writes beside it.
             deeper: (job.target > 0).then(|| &version.levels[job.target + 1..]),
-            table_bytes: self.options.table_bytes,
+            // What is gathered there is one SSTable, or level 0 would count more of them.
+            table_bytes: if job.target == 0 && newest.is_none() {
+                u64::MAX
+            } else {
+                self.options.table_bytes
+            },
+            group: &|_| 0,
+            cut: cut.as_deref(),
         };
-        let options = self.builder_options(job.target, sequence);
+        let options = self.builder_options(job.target, sequence, read.min(self.options.table_bytes));
         let (_, bytes) = self
-            .write_tables(merge_inputs, options, |outputs| Change {
-                added: outputs.into_iter().map(|meta| (job.target, meta)).collect(),
+            .write_tables(merge_inputs, options, &self.pacing.compaction, |outputs| Change {
+                added: outputs.into_iter().map(|meta| (job.target, TableMeta { newest, ..meta })).collect(),
                 removed: removed.clone(),
                 flushed: None,
             })
@@ -213,6 +249,66 @@ impl<R: Runtime> Inner<R> {
         count(&self.figures.compaction_read_bytes, read);
         count(&self.figures.compaction_write_bytes, bytes);
         Ok(())
+    }
+
+    /// Says that these SSTables are a level deeper.
+    async fn move_down(&self, tables: &[Rc<Table<R>>], target: usize) -> Result<(), Failure> {
+        let added = tables.iter().map(|table| (target, table.meta.clone())).collect();
+        let change = Change { added, ..Change::default() };
+        self.commit(change).await.map_err(Failure::Output)?;
+        count(&self.figures.tables_moved, tables.len() as u64);
+        Ok(())
+    }
+
+    /// Lets SSTables go that hold nothing but what has expired.
+    async fn expire(&self, removed: Vec<u64>) -> Result<(), Failure> {
+        let expired = removed.len() as u64;
+        let change = Change { removed, ..Change::default() };
+        self.commit(change).await.map_err(Failure::Output)?;
+        count(&self.figures.tables_expired, expired);
+        Ok(())
+    }
+
+    /// How long it is until an SSTable expires or a window is over, if there are any with an age.
+    fn until_next_age(&self) -> Option<Duration> {
+        let version = self.state.borrow().version.clone();
+        let now = self.age_now();
+        let micros = |duration: Duration| (duration.as_micros() as u64).max(1);
+        let next = |table: &Rc<Table<R>>| {
+            let expires = compaction::expires(&table.meta, &self.options)?;
+            let window = micros(compaction::age_of(&table.meta, &self.options)?.window);
+            let over = (table.meta.newest?.0 / window + 1).saturating_mul(window);
+            let wait = |time: u64| time.checked_sub(now.0).filter(|wait| *wait > 0);
+            wait(over).into_iter().chain(wait(expires.0)).min()
+        };
+        let wait = version.levels[0].iter().filter_map(next).min()?;
+        Some(Duration::from_micros(wait).clamp(AGE_WAIT_MIN, AGE_WAIT_MAX))
+    }
+
+    /// An SSTable that was flushed from an age range has the time of the flush.
+    fn aged(&self, meta: TableMeta, newest: Wall) -> TableMeta {
+        let newest = self.options.age_range(&meta.smallest).map(|_| newest);
+        TableMeta { newest, ..meta }
+    }
+
+    /// If a job failed because one of its inputs cannot be read, that one is set aside and the failure is dealt with: the
+    /// next job goes without it. Gives any other failure back.
+    fn set_aside(&self, inputs: &[u64], failure: Failure) -> Option<Failure> {
+        let Failure::Input(error) = failure else { return Some(failure) };
+        let path = match &error {
+            Error::Corrupt { path, .. } | Error::Io { path, .. } => path,
+            _ => return Some(Failure::Input(error)),
+        };
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(parse_file_name);
+        match name.filter(|id| inputs.contains(id)) {
+            Some(id) => {
+                self.quarantine.borrow_mut().insert(id, error);
+                self.suspicious.notify_all();
+                count(&self.figures.retries, 1);
+                None
+            }
+            None => Some(Failure::Input(error)),
+        }
     }
 
     /// The inputs of a compaction as one, newest first.
@@ -232,13 +328,15 @@ impl<R: Runtime> Inner<R> {
         &self,
         inputs: Inputs<'_, R>,
         options: BuilderOptions,
+        pacer: &Pacer,
         change: impl FnOnce(Vec<TableMeta>) -> Change,
     ) -> Result<(usize, u64), Failure> {
         let mut ids = Vec::new();
         let next_id = || self.next_file_id.replace(self.next_file_id.get() + 1);
         let stopped = || self.is_stopping();
+        let spend = async |bytes| pacer.spend(&self.runtime, bytes).await;
         let hooks = Hooks { next_id: &next_id, stopped: &stopped };
-        let written = match compaction::run(&self.tables, inputs, options, &mut ids, hooks).await {
+        let written = match compaction::run(&self.tables, inputs, options, &mut ids, hooks, spend).await {
             Ok(outputs) => {
                 let sizes = (outputs.len(), outputs.iter().map(|meta| meta.size).sum());
                 self.commit(change(outputs)).await.map(|()| sizes).map_err(Failure::Output)
@@ -253,7 +351,7 @@ impl<R: Runtime> Inner<R> {
         written
     }
 
-    fn builder_options(&self, level: usize, drops_applied: u64) -> BuilderOptions {
+    fn builder_options(&self, level: usize, drops_applied: u64, expected_bytes: u64) -> BuilderOptions {
         BuilderOptions {
             level,
             block_bytes: self.options.block_bytes,
@@ -261,6 +359,7 @@ impl<R: Runtime> Inner<R> {
             transfer_bytes: self.options.transfer_bytes,
             compression: self.options.compression[level],
             drops_applied,
+            expected_bytes,
         }
     }
 

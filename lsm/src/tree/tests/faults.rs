@@ -10,7 +10,7 @@ use runtime::sim::{Chance, DiskFaults, DiskHandle, NodeId, SimRuntime, World};
 use super::harness::{DIR, check_all, collect, marks, recover, settle, tiny_options, work, world};
 use super::model::{Contents, Dice, Model, draw_key, draw_range, expected};
 use crate::Error;
-use crate::batch::{Direction, Mark, Range, WriteBatch};
+use crate::batch::Direction;
 use crate::tree::{Tree, TreeOptions};
 
 type Shared = Rc<RefCell<Model>>;
@@ -277,42 +277,4 @@ fn a_crash_on_a_full_disk_can_be_recovered_from_on_a_full_disk() {
             check_all(&tree.view(), &contents, "full").await.expect("reads go on");
         });
     }
-}
-
-/// The compactor meets a block that it cannot read: it says so, writers are not stopped by it before level 0 is full,
-/// and when the block can be read again it goes on.
-#[test]
-fn an_unreadable_input_holds_up_compaction_only() {
-    let (world, node) = world(1);
-    let mut options = TreeOptions::new(DIR);
-    (options.level0_tables, options.level0_tables_slow, options.level0_tables_stop) = (2, 2, 4);
-    world.block_on(async {
-        let tree = Tree::open(world.runtime(node), options).await.expect("new");
-        let put = |index: u64| {
-            let mut batch = WriteBatch::new();
-            batch.put(b"key", &index.to_le_bytes());
-            tree.apply(&batch, Mark { stream: 0, index });
-        };
-        put(1);
-        tree.flush().await.expect("no faults");
-        let disk = world.disk(node);
-        let (path, _) =
-            disk.files().into_iter().find(|(path, _)| path.extension().is_some()).expect("one SSTable");
-        disk.flip_bit(&path, 10, 1);
-        for index in 2..5 {
-            put(index);
-            tree.flush().await.expect("flushes go on");
-        }
-        let error = tree.ready().await.expect_err("level 0 is full");
-        assert!(matches!(&error, Error::Corrupt { path: named, offset: 0, .. } if named.file_name() == path.file_name()), "{error}");
-        assert_eq!(
-            tree.get(b"key").await.expect("the newest is fine").as_deref(),
-            Some(&4u64.to_le_bytes()[..])
-        );
-        disk.flip_bit(&path, 10, 1);
-        world.sleep(Duration::from_secs(10)).await;
-        tree.ready().await.expect("repaired");
-        let found = collect(&tree.view(), Range::ALL, Direction::Forward).await.expect("repaired");
-        assert_eq!(found, [(b"key".to_vec(), 4u64.to_le_bytes().to_vec())]);
-    });
 }

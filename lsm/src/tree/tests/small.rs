@@ -170,27 +170,135 @@ fn a_dropped_range_gives_its_space_back_at_once() {
 fn back_pressure_grows_before_it_stops() {
     with_tree(
         |options| {
-            options.memtable_bytes = 20_000;
+            options.memtable_bytes = 200_000;
             options.immutables_max = 1;
         },
         |tree, world, node| async move {
             world.disk(node).change_faults(|faults| faults.sync = runtime::sim::Span::millis(500, 500));
             let mut pauses = Vec::new();
-            for index in 1..200 {
+            let mut budgets = Vec::new();
+            for index in 1..1000 {
                 let before = world.elapsed();
+                budgets.push(tree.budget());
                 tree.ready().await.expect("no faults");
                 pauses.push((world.elapsed() - before).as_micros());
                 put(&tree, index, &index.to_be_bytes(), &[1; 500]);
             }
             let free = pauses.iter().take_while(|pause| **pause == 0).count();
-            assert!(free >= 20, "the first memtable costs nothing: {pauses:?}");
-            let slowed = pauses.iter().filter(|pause| (10..=5_000).contains(*pause)).count();
-            assert!(slowed > 30, "then pauses grow: {pauses:?}");
-            let stopped = pauses.iter().filter(|pause| **pause > 5_000).count();
-            assert!((1..20).contains(&stopped), "then it waits for the flush: {pauses:?}");
-            assert!(tree.stats().immutables <= 1);
+            assert!(free >= 300, "the first memtable costs nothing: {pauses:?}");
+            assert_eq!(budgets[free / 2].bytes_per_second, None);
+            assert!(budgets[0].bytes == 200_000 && budgets[free / 2].bytes > budgets[free - 10].bytes);
+            let slowed: Vec<u128> =
+                pauses.iter().copied().filter(|pause| (50..=20_000).contains(pause)).collect();
+            assert!(slowed.len() > 40, "then pauses grow: {pauses:?}");
+            let stopped = pauses.iter().filter(|pause| **pause > 20_000).count();
+            assert!((1..4).contains(&stopped), "then it waits for the flush: {pauses:?}");
+            let shown = budgets.iter().zip(&pauses).filter(|(budget, pause)| {
+                **pause == budget.delay.as_micros() && budget.bytes_per_second.is_some()
+            });
+            assert!(shown.count() > 40, "the budget says what a wait will be");
+            let stats = tree.stats();
+            assert!(stats.immutables <= 1 && stats.writer_waits > 40 && stats.writer_stops >= 1, "{stats:?}");
+            assert!(stats.user_bytes == 999 * 508, "{stats:?}");
         },
     );
+}
+
+/// Everything is given back: what lies in SSTables that the range covers at once, the rest when it was rewritten.
+#[test]
+fn a_dropped_range_gives_back_its_space_on_every_level() {
+    with_tree(
+        |options| {
+            options.memtable_bytes = 20_000;
+            options.table_bytes = 30_000;
+            options.level0_tables = 2;
+            options.level1_bytes = 100_000;
+            options.level_factor = 2;
+        },
+        |tree, world, node| async move {
+            let used = || {
+                let files = world.disk(node).files().into_iter();
+                files
+                    .filter(|(path, _)| path.starts_with(format!("/{DIR}")) || path.starts_with(DIR))
+                    .map(|file| file.1)
+                    .sum::<u64>()
+            };
+            for index in 1..=2000u64 {
+                tree.ready().await.expect("no faults");
+                let key = format!("t{}/{:04}", index % 4, index * 7919 % 2000);
+                let value: Vec<u8> =
+                    (0..400).map(|byte| (index * 31 + byte * byte * 7) as u8 ^ (byte >> 3) as u8).collect();
+                put(&tree, index, key.as_bytes(), &value);
+            }
+            tree.flush().await.expect("no faults");
+            settle(&tree).await;
+            let (before, manifest) = (used(), 1 << 20);
+            let deep = tree.stats().level_tables[1..].iter().filter(|tables| **tables > 0).count();
+            assert!(deep >= 2 && before > manifest + 500_000, "{before}: {:?}", tree.stats());
+            for table in 0..3 {
+                let (from, to) = (format!("t{table}/"), format!("t{table}0"));
+                tree.drop_range(from.as_bytes(), to.as_bytes()).await.expect("no faults");
+            }
+            settle(&tree).await;
+            let data = used() - manifest;
+            let stats = tree.stats();
+            assert!(
+                data < (before - manifest) * 3 / 10,
+                "{data} of {} are left: {stats:?}",
+                before - manifest
+            );
+            assert_eq!((stats.dropped_ranges, stats.tables_pinned), (0, 0));
+            let left = collect(&tree.view(), Range::ALL, Direction::Forward).await.expect("no faults");
+            assert!(left.len() == 500 && left.iter().all(|(key, _)| key.starts_with(b"t3/")));
+        },
+    );
+}
+
+/// An SSTable is cut where the caller likes it, once it has a quarter of its size: so most hold one group's keys only.
+#[test]
+fn tables_are_cut_where_the_caller_wants_and_do_not_become_many() {
+    let run = |with_cut: bool, groups: u64| {
+        let count = Rc::new(std::cell::Cell::new((0, 0)));
+        let result = count.clone();
+        with_tree(
+            |options| {
+                options.memtable_bytes = 100_000;
+                options.table_bytes = 40_000;
+                options.level0_tables = 2;
+                options.compression = [crate::Compression::None; crate::tree::LEVEL_COUNT];
+            },
+            |tree, _, _| async move {
+                if with_cut {
+                    tree.set_cut(|key| u64::from(key[0]));
+                }
+                for index in 1..=4000u64 {
+                    tree.ready().await.expect("no faults");
+                    let number = index * 7919 % 4000;
+                    let mut key = vec![(number * groups / 4000) as u8];
+                    key.extend_from_slice(&number.to_be_bytes());
+                    put(&tree, index, &key, &[1; 200]);
+                }
+                tree.flush().await.expect("no faults");
+                settle(&tree).await;
+                let version = tree.inner.state.borrow().version.clone();
+                let levels = version.levels[1..].iter().flatten();
+                let whole = levels.clone().filter(|table| table.meta.smallest[0] == table.meta.largest[0]);
+                count.set((levels.count(), whole.count()));
+            },
+        );
+        result.get()
+    };
+    let (uncut, before) = run(false, 10);
+    let (cut, whole) = run(true, 10);
+    // A file that has begun shortly before a cut is too small to end there.
+    assert!(
+        cut <= uncut * 2 && whole * 4 >= cut * 3,
+        "ten groups of two files each: {whole} of {cut}, {before} of {uncut}"
+    );
+    assert!(uncut - before > cut - whole, "fewer lie across a cut");
+    let (cut, _) = run(true, 200);
+    assert!(cut <= uncut * 4, "many small groups do not make many files: {cut} for {uncut}");
+    assert!(cut > uncut);
 }
 
 #[test]
