@@ -33,7 +33,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("io-uring", &["perf", "tuning"]),
     ("rkyv", &["net", "router", "shard"]),
     ("flate2", &["router"]),
-    ("httparse", &["perf", "router"]),
+    ("httparse", &["fuzz_targets", "perf", "router"]),
     ("ring", &["router", "torc"]),
     ("rustls", &["runtime"]),
     ("serde_json", &["perf", "torc"]),

@@ -9,10 +9,10 @@
 //! parameters --policy--> tables and actions that the call is about ---------- allowed? <-------+
 //! ```
 //!
-//! - this file: [`Access`], what one core knows of users; `authenticate` and `authorize`.
+//! - this file: `Access`, what one core knows of users; `authenticate` and `authorize`.
 //! - [`claim`]: what a request says of itself, in the `Authorization` header or in the query of a presigned one.
 //! - [`canonical`]: the one form of a request that both sides hash.
-//! - [`time`]: the three notations of time that signatures use.
+//! - [`time`]: the notations of time that signatures use.
 //! - [`users`]: users, their secrets, and patterns of tables and actions.
 //! - [`policy`]: which tables and actions a call is about.
 //!

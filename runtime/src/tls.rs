@@ -10,8 +10,10 @@
 //!    a hundred pieces of work between which others run, and one that stalls holds no turn.
 //! 3. Records on their way out leave under a turn, so that one task may read (and answer a key update) while another writes.
 //!
-//! Promises: at most [`INBOUND_BYTES`] of records and rustls's own bounds (16 KiB of plain text, 64 KiB of records to go) are held for a connection;
+//! Promises: at most 8 KiB of records and rustls's own bounds (16 KiB of plain text, 64 KiB of records to go) are held for a connection;
 //! a write that was given up half-way ends the connection, because what follows could not be told apart.
+//! Not promised: rustls draws its own random numbers and reads the wall clock for tickets, so that TLS in a simulated world is not the same twice, byte
+//! by byte.
 //! Leaves to others: when to give up (timeouts), and what is spoken inside.
 
 use std::cell::{Cell, RefCell};

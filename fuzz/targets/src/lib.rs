@@ -15,7 +15,10 @@
 #![forbid(unsafe_code)]
 
 mod canary;
+mod http;
 mod item;
+mod packed;
+mod signature;
 
 /// One thing that is fuzzed.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,9 @@ pub struct Target {
 /// Everything that is fuzzed.
 pub const TARGETS: &[Target] = &[
     Target { name: "item", run: item::run, input_bytes_max: 4096, canary: false },
+    Target { name: "http", run: http::run, input_bytes_max: 8192, canary: false },
+    Target { name: "packed", run: packed::run, input_bytes_max: 4096, canary: false },
+    Target { name: "signature", run: signature::run, input_bytes_max: 4096, canary: false },
     Target { name: "canary", run: canary::run, input_bytes_max: 64, canary: true },
 ];
 

@@ -54,7 +54,7 @@ impl Query {
     }
 
     /// Encoded and in order, the signature left out.
-    fn canonical(&self) -> String {
+    pub fn canonical(&self) -> String {
         let signed = self.parameters.iter().filter(|(name, _)| name != "X-Amz-Signature");
         let mut encoded: Vec<(String, String)> =
             signed.map(|(name, value)| (encode(name), encode(value))).collect();

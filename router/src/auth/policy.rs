@@ -8,7 +8,7 @@
 //!
 //! The walk goes by the shapes of the parameters and not by a list of operations, so that an operation that is added later is
 //! covered without a line here. What names no table at all is for those who may use all tables. Names inside of statements (PartiQL) are
-//! in no shape: whoever reads statements has to ask [`check_table`].
+//! in no shape: whoever reads statements has to ask `check_table`.
 
 use model::error::{ApiError, Code};
 
