@@ -6,7 +6,7 @@
 //! - [`log`]: the append-only stream of checksummed records that makes a write durable.
 //! - [`tree`]: the LSM tree that the records' effects are applied to. In it: `batch` goes into the `memtable`, that is
 //!   flushed to an `sstable`, the `manifest` says which of these are the tree, `compaction` merges them; `version` is
-//!   what a read sees, `view` and `scan` are how it looks, `estimate` how much there is, `cache` keeps blocks in memory, `codec` has the integers.
+//!   what a read sees, `view` and `scan` are how it looks, `estimate` how much there is, `cache` keeps blocks in memory, `scrub` says when what is at rest is read, `codec` has the integers.
 //! - [`inspect`]: all of that looked at from outside, read-only: for `torc inspect` and for those who must repair.
 //!
 //! The life of one durable write, as this crate sees it:

@@ -172,6 +172,12 @@ impl Memtable {
         Ref::map(self.list.borrow(), |list| &list.marks)
     }
 
+    /// Frees it piece by piece, one for each step, about a thousand writes: all at once that takes milliseconds.
+    pub(crate) fn into_pieces(self) -> impl Iterator<Item = ()> {
+        let List { nodes, links, .. } = self.list.into_inner();
+        nodes.chunks.into_iter().map(drop).chain(links.chunks.into_iter().map(drop))
+    }
+
     /// Ranges that were dropped, oldest first.
     pub(crate) fn drops(&self) -> Ref<'_, [DroppedRange]> {
         Ref::map(self.list.borrow(), |list| list.drops.as_slice())

@@ -83,6 +83,8 @@ struct Inner<R: Runtime> {
     manifest_bytes: Cell<u64>,
     /// Inputs of the compaction that is running.
     busy: RefCell<BTreeSet<u64>>,
+    /// Memtables that were flushed and are to be freed, not all at once and not by the last reader.
+    retired: RefCell<Vec<Rc<Memtable>>>,
     /// SSTables that could not be read, and why.
     quarantine: RefCell<BTreeMap<u64, Error>>,
     /// SSTables of level 0 that wait for level 1.
@@ -252,6 +254,7 @@ impl<R: Runtime> Tree<R> {
     pub async fn flush(&self) -> Result<(), Error> {
         let inner = &self.inner;
         let goal = inner.newest_memtable();
+        let _hurry = inner.pacing.hurry();
         loop {
             let progress = inner.progress.notified();
             let state = inner.state.borrow().clone();

@@ -113,6 +113,7 @@ impl<R: Runtime> Inner<R> {
             self.quarantine.borrow_mut().remove(&table.meta.id);
         }
         let version = Rc::new(old.version.changed(&removed, added, picture.drops.clone()));
+        self.retired.borrow_mut().extend(flushed.cloned());
         let is_flushed =
             |memtable: &Rc<Memtable>| flushed.is_some_and(|flushed| Rc::ptr_eq(flushed, memtable));
         let immutables = old.immutables.iter().filter(|memtable| !is_flushed(memtable)).cloned().collect();

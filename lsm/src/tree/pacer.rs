@@ -105,6 +105,8 @@ pub(super) struct Pacing {
     pub(super) flush: Pacer,
     pub(super) compaction: Pacer,
     window: RefCell<Window>,
+    /// Callers who wait for a flush.
+    hurried: Cell<u32>,
     gets: Cell<u32>,
     stall_max: Cell<Duration>,
 }
@@ -122,6 +124,13 @@ impl Pacing {
     /// Takes a latency of the foreground.
     pub(super) fn observe(&self, latency: Duration) {
         self.window.borrow_mut().add(latency.as_micros() as u64);
+    }
+
+    /// A caller waits for a flush: it is not held back until the guard is dropped.
+    pub(super) fn hurry(&self) -> Hurry<'_> {
+        self.hurried.set(self.hurried.get() + 1);
+        self.flush.rate.set(RATE_MAX);
+        Hurry { count: &self.hurried }
     }
 
     /// Whether this get is one that is timed.
@@ -175,9 +184,21 @@ impl<R: Runtime> Inner<R> {
             (window.take_fresh(), window.p99_us())
         };
         let p99_us = p99_us.filter(|_| fresh > 0);
-        let flush = self.room().flush_pressure();
+        let hurried = self.pacing.hurried.get() > 0;
+        let flush = if hurried { PRESSURE_MAX } else { self.room().flush_pressure() };
         self.pacing.flush.tick(Signals { pressure: flush, p99_us });
         self.pacing.compaction.tick(Signals { pressure: self.compaction_pressure(), p99_us });
+    }
+}
+
+/// That somebody waits for a flush, until it is dropped.
+pub(super) struct Hurry<'a> {
+    count: &'a Cell<u32>,
+}
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.count.set(self.count.get() - 1);
     }
 }
 

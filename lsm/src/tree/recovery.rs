@@ -125,6 +125,7 @@ fn assemble<R: Runtime>(
         manifest_bytes: Cell::new(manifest.bytes()),
         manifest: RefCell::new(Some(manifest)),
         busy: RefCell::new(BTreeSet::new()),
+        retired: RefCell::default(),
         quarantine: RefCell::default(),
         level0_count: Cell::new(level0_count),
         horizon: Cell::new(None),

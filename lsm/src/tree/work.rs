@@ -28,6 +28,8 @@ use crate::version::Version;
 
 /// The pause between two tries grows up to this many times the first.
 const PAUSE_GROWTH_MAX: u32 = 64;
+/// How long a flushed memtable that is still read waits until it is looked at again.
+const FREE_PAUSE: Duration = Duration::from_millis(50);
 /// How long the compactor waits at least for the next SSTable to expire: a clock that stands still is no reason to spin ..
 const AGE_WAIT_MIN: Duration = Duration::from_millis(10);
 /// .. and at most: the wall clock may jump.
@@ -102,7 +104,7 @@ async fn compactor<R: Runtime>(inner: Rc<Inner<R>>) {
     }
 }
 
-/// Removes the files of SSTables that nobody holds any more.
+/// Removes the files of SSTables that nobody holds any more, and frees memtables that were flushed.
 async fn janitor<R: Runtime>(inner: Rc<Inner<R>>) {
     loop {
         let (work, added) = (inner.work.notified(), inner.tables.rubbish_added.notified());
@@ -112,7 +114,10 @@ async fn janitor<R: Runtime>(inner: Rc<Inner<R>>) {
         let rubbish = std::mem::take(&mut *inner.tables.rubbish.borrow_mut());
         let done = rubbish.is_empty();
         inner.remove_files(&rubbish).await;
-        if done {
+        let still_read = inner.free_memtables().await;
+        if done && still_read {
+            select(select(work, added), inner.runtime.sleep(FREE_PAUSE)).await;
+        } else if done {
             select(work, added).await;
         }
     }
@@ -139,6 +144,23 @@ impl<R: Runtime> Inner<R> {
         self.progress.notify_all();
         self.pause(*pause).await;
         *pause = (*pause * 2).min(first * PAUSE_GROWTH_MAX);
+    }
+
+    /// Frees the flushed memtables that no reader holds, a piece at a time; says whether some are still held. To free one at
+    /// once takes milliseconds, and the last to hold it is as likely a client's read as a flush.
+    async fn free_memtables(&self) -> bool {
+        let retired = std::mem::take(&mut *self.retired.borrow_mut());
+        for memtable in retired {
+            match Rc::try_unwrap(memtable) {
+                Ok(memtable) => {
+                    for () in memtable.into_pieces() {
+                        self.runtime.yield_now().await;
+                    }
+                }
+                Err(held) => self.retired.borrow_mut().push(held),
+            }
+        }
+        !self.retired.borrow().is_empty()
     }
 
     /// Sleeps, but not into the tree's end.
