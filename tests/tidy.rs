@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("glommio", &["runtime"]),
     ("io-uring", &["perf", "tuning"]),
+    ("raft", &["shard"]),
     ("rkyv", &["net", "router", "shard"]),
     ("flate2", &["router"]),
     ("httparse", &["fuzz_targets", "perf", "router"]),

@@ -3,6 +3,7 @@
 //! Modules in reading order:
 //!
 //! - [`message`]: requests and replies: one rkyv archive each, checked once, read in place.
+//! - [`peer`]: what the replicas of a vnode tell each other.
 //! - [`map`]: the cell that holds a core's current map of ring and tables.
 //! - [`mesh`]: calls between the cores of one process, and the map's broadcast.
 //!
@@ -22,4 +23,5 @@ pub mod frame;
 pub mod map;
 pub mod mesh;
 pub mod message;
+pub mod peer;
 pub mod session;

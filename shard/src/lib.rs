@@ -9,6 +9,7 @@
 //! - `latch`: one write of a key at a time. `clock`: stamps that never go back. `admission`: how much at once.
 //! - `command`: the effects that a log entry carries. `stored`: what the tree keeps under a key.
 //! - `replication`: how a command becomes committed; a majority of one stands where Raft will stand.
+//! - `consensus`: Raft for one vnode, without I/O; not wired in yet.
 //! - `apply`, `recovery`: committed entries go into the tree, now and after a crash.
 //! - `catalog`: which tables there are, on shard 0; the map for everybody. `tables`: that map, by id.
 //! - [`inspect`]: what a data directory holds and whether it makes sense, without opening it.
@@ -37,6 +38,7 @@ mod apply;
 mod catalog;
 mod clock;
 mod command;
+mod consensus;
 mod dispatch;
 mod error;
 mod latch;

@@ -1,0 +1,651 @@
+//! One replica of one vnode: the library's state machine, and the rules that it lacks.
+//!
+//! 1. Inputs: [`Group::step`], [`Group::tick`], [`Group::propose`], [`Group::change`], [`Group::transfer`],
+//!    [`Group::read`]. Each takes the time; none of them waits.
+//! 2. [`Group::work`] says what is to be done now; [`Group::persisted`] and [`Group::applied`] say that it was.
+//! 3. Whatever makes the library panic closes the group ([`Closed`]); the other groups of the shard go on.
+
+use super::change::{self, Step};
+use super::lease::Lease;
+use super::storage::Tail;
+use model::ring::VnodeId;
+use raft::eraftpb::{ConfState, Entry, EntryType, HardState, Message, MessageType, SnapshotMetadata};
+use raft::{Config, RawNode, StateRole};
+use runtime::Mono;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// Context that the library puts on the votes of a transfer.
+const TRANSFER: &[u8] = b"CampaignTransfer";
+
+/// Leases are shorter than the promise that they rest on by this share: what two clocks may drift apart.
+const DRIFT_PER_MILLE: u32 = 100;
+
+/// A replica, for ever: one that is removed and comes back is another peer. Not 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct PeerId(pub(super) u64);
+
+/// Sizes and times of a group.
+#[derive(Clone)]
+pub(super) struct GroupOptions {
+    /// Whose group.
+    pub(super) vnode: VnodeId,
+    /// This replica.
+    pub(super) peer: PeerId,
+    /// Draws the election timeouts.
+    pub(super) seed: u64,
+    /// Between two ticks.
+    pub(super) tick: Duration,
+    /// Ticks without a leader after which a follower stands for election, at least.
+    pub(super) election_ticks: usize,
+    /// Ticks between two heartbeats.
+    pub(super) heartbeat_ticks: usize,
+    /// Bytes of entries in one message at most, or one entry.
+    pub(super) message_bytes_max: u64,
+    /// Messages with entries that a follower may have unanswered.
+    pub(super) in_flight_max: usize,
+    /// Bytes of entries that are proposed and not committed.
+    pub(super) uncommitted_bytes_max: u64,
+    /// Bytes of committed entries that one [`Work`] hands out.
+    pub(super) committed_bytes_max: u64,
+    #[cfg(test)]
+    pub(super) canary: Option<super::tests::Canary>,
+}
+
+/// What a replica found on its disk.
+pub(super) struct Saved {
+    /// Term, vote and commit index.
+    pub(super) hard_state: HardState,
+    /// The membership at `applied`.
+    pub(super) conf_state: ConfState,
+    /// Index and term of the entry before the first.
+    pub(super) start: (u64, u64),
+    /// The entries, without a gap.
+    pub(super) entries: Vec<Entry>,
+    /// Up to which the state machine has them, durably.
+    pub(super) applied: u64,
+    /// This replica was never started before, so it has promised nothing to anybody.
+    pub(super) first_start: bool,
+}
+
+/// The group panicked and does nothing any more: it must be built again from its peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closed;
+
+/// Why a proposal was not taken. Nothing was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    /// Somebody else leads, perhaps this peer.
+    NotLeader(Option<PeerId>),
+    /// Too much is under way, or leadership is being handed over.
+    Busy,
+    /// See [`Closed`].
+    Closed,
+}
+
+/// Whether a strong read may be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// From what is applied, now.
+    Now,
+    /// When [`Work::reads`] brings the number back, from what is applied once that is far enough.
+    Later,
+    /// Ask again soon: this leader has not committed anything in its term.
+    NotYet,
+    /// Ask this peer.
+    NotLeader(Option<PeerId>),
+}
+
+/// A message with the stamps that the lease needs.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Letter {
+    /// The sender's clock when it was made.
+    pub(super) sent: Mono,
+    /// The stamp of the leader's message that this one answers; 0 when it answers none.
+    pub(super) echo: Mono,
+    /// What the library says.
+    pub(super) message: Message,
+}
+
+/// What is to be done, in this order.
+#[derive(Default)]
+pub(super) struct Work {
+    /// To [`Group::persisted`], once everything in here and before it is durable.
+    pub(super) number: u64,
+    /// To the peers, now.
+    pub(super) send: Vec<Letter>,
+    /// An image to be installed first. It must be complete at hand; it is [`Group::applied`] once it is durable.
+    pub(super) install: Option<SnapshotMetadata>,
+    /// To the log.
+    pub(super) entries: Vec<Entry>,
+    /// To the log, together with them.
+    pub(super) hard_state: Option<HardState>,
+    /// Somebody waits for it to be durable.
+    pub(super) must_sync: bool,
+    /// To the state machine, in this order, then [`Group::applied`].
+    pub(super) committed: Vec<Entry>,
+    /// Reads that are allowed from this applied index on.
+    pub(super) reads: Vec<(u64, u64)>,
+}
+
+/// One replica of one vnode.
+pub(super) struct Group {
+    options: GroupOptions,
+    raw: RawNode<Tail>,
+    lease: Lease,
+    /// Answers whose promises are not durable yet.
+    held: VecDeque<(u64, Vec<Letter>)>,
+    started: Mono,
+    ticked: Mono,
+    /// When the leader of this term was heard last.
+    heard: Option<Mono>,
+    first_start: bool,
+    applied: u64,
+    /// The image that is being installed. Until it is applied, the library cannot read what is committed and would
+    /// panic when this replica stands for election.
+    installing: Option<u64>,
+    closed: bool,
+}
+
+impl Group {
+    /// The replica as it was when it stopped.
+    pub(super) fn open(options: GroupOptions, saved: Saved, now: Mono) -> Result<Group, Closed> {
+        assert!(options.peer.0 != 0, "peer ids start at 1");
+        let alone = saved.conf_state.get_voters() == [options.peer.0]
+            && saved.conf_state.get_voters_outgoing().is_empty();
+        let mut hard_state = saved.hard_state;
+        // What is applied was committed, although nobody waited for the commit index to be durable.
+        hard_state.commit = hard_state.commit.max(saved.applied);
+        let mut tail = Tail::new(hard_state, saved.conf_state, saved.start);
+        tail.append(&saved.entries);
+        assert!(saved.applied <= tail.last(), "applied {}, the log ends at {}", saved.applied, tail.last());
+        let config = config(&options, saved.applied);
+        let quiet = slog::Logger::root(slog::Discard, slog::o!());
+        let raw = catch_unwind(AssertUnwindSafe(|| RawNode::new(&config, tail, &quiet)));
+        let raw = raw.map_err(|_| Closed)?.map_err(|_| Closed)?;
+        let mut group = Group {
+            options,
+            raw,
+            lease: Lease::default(),
+            held: VecDeque::new(),
+            started: now,
+            ticked: now,
+            heard: None,
+            first_start: saved.first_start,
+            applied: saved.applied,
+            installing: None,
+            closed: false,
+        };
+        group.draw_timeout();
+        if alone {
+            // Nobody else can have been promised anything, so nothing is to be waited for.
+            group.guarded(|raw| raw.campaign().is_ok())?;
+        }
+        Ok(group)
+    }
+
+    /// Time passes. At most one tick, however long it was: a stalled process does not make up for what it missed.
+    pub(super) fn tick(&mut self, now: Mono) -> Result<(), Closed> {
+        if self.installing.is_some() {
+            return Ok(());
+        }
+        #[cfg(test)]
+        if self.options.canary == Some(super::tests::Canary::TickDebt) {
+            while now.since(self.ticked) >= self.options.tick {
+                self.ticked = self.ticked.after(self.options.tick);
+                self.guarded(|raw| raw.tick())?;
+            }
+            return Ok(());
+        }
+        if now.since(self.ticked) < self.options.tick {
+            return Ok(());
+        }
+        self.ticked = now;
+        if self.in_quarantine(now) {
+            return Ok(());
+        }
+        self.guarded(|raw| raw.tick()).map(drop)
+    }
+
+    /// A peer's message. What does not make sense is ignored: it is late, or not ours.
+    pub(super) fn step(&mut self, now: Mono, letter: Letter) -> Result<(), Closed> {
+        if self.closed {
+            return Err(Closed);
+        }
+        if !self.is_plausible(&letter.message) || self.is_early_vote(now, &letter.message) {
+            return Ok(());
+        }
+        let Letter { sent, echo, message } = letter;
+        let (kind, from, term) = (message.get_msg_type(), message.from, message.term);
+        let before = self.raw.raft.msgs.len();
+        // An unknown peer, or an answer that came too late: the library says so, and nothing follows from it.
+        self.guarded(|raw| raw.step(message).is_ok())?;
+        if is_leaders(kind) && term == self.raw.raft.term {
+            self.heard = Some(now);
+            self.note_echo(before, from, sent);
+        }
+        if is_answer(kind) && self.is_leader() && term == self.raw.raft.term && echo != Mono::default() {
+            let stamp = if self.lease_from_receipt() { now } else { echo };
+            self.lease.enter(term);
+            self.lease.echo(term, from, stamp);
+        }
+        Ok(())
+    }
+
+    /// Puts a command into the log, if this replica leads.
+    pub(super) fn propose(&mut self, command: bytes::Bytes) -> Result<(), NotTaken> {
+        self.may_propose()?;
+        let mut entry = Entry::default();
+        entry.set_data(command);
+        let mut message = Message::default();
+        message.set_msg_type(MessageType::MsgPropose);
+        message.from = self.options.peer.0;
+        message.set_entries(vec![entry].into());
+        let taken = self.guarded(|raw| raw.step(message).is_ok()).map_err(|Closed| NotTaken::Closed)?;
+        if taken { Ok(()) } else { Err(NotTaken::Busy) }
+    }
+
+    /// Changes the membership, if this replica leads and no other change is under way.
+    pub(super) fn change(&mut self, steps: &[Step]) -> Result<(), NotTaken> {
+        self.may_propose()?;
+        let (context, change) = (change::encode(steps), change::to_raft(steps));
+        let last = self.raw.raft.raft_log.last_index();
+        let taken = self
+            .guarded(|raw| raw.propose_conf_change(context, change).is_ok())
+            .map_err(|Closed| NotTaken::Closed)?;
+        // While another change is under way the library takes an empty entry in its place.
+        let appended = self.raw.raft.raft_log.last_index() > last && self.raw.raft.has_pending_conf();
+        if taken && appended { Ok(()) } else { Err(NotTaken::Busy) }
+    }
+
+    /// Hands leadership to a voter. It has happened when this replica does not lead any more.
+    pub(super) fn transfer(&mut self, to: PeerId) -> Result<(), Closed> {
+        if self.is_leader() {
+            self.guarded(|raw| raw.transfer_leader(to.0))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a strong read may be answered at `now`; `number` comes back in [`Work::reads`] if later.
+    pub(super) fn read(&mut self, now: Mono, number: u64) -> Result<Read, Closed> {
+        if self.closed {
+            return Err(Closed);
+        }
+        if !self.is_leader() {
+            return Ok(Read::NotLeader(self.leader()));
+        }
+        if self.holds_lease(now) {
+            return Ok(Read::Now);
+        }
+        if !self.raw.raft.commit_to_current_term() {
+            return Ok(Read::NotYet);
+        }
+        self.guarded(|raw| raw.read_index(number.to_le_bytes().to_vec()))?;
+        Ok(Read::Later)
+    }
+
+    /// Whether this replica leads, has applied an entry of its term, and nobody else can have become leader.
+    pub(super) fn holds_lease(&mut self, now: Mono) -> bool {
+        let term = self.raw.raft.term;
+        self.lease.enter(term);
+        self.is_leader()
+            && self.raw.raft.raft_log.term(self.applied) == Ok(term)
+            && self.lease.holds(self.options.peer.0, now, self.members(), self.lease_length())
+    }
+
+    /// What is to be done now; nothing when there is nothing.
+    pub(super) fn work(&mut self, now: Mono) -> Result<Option<Work>, Closed> {
+        if self.closed {
+            return Err(Closed);
+        }
+        if !self.raw.has_ready() {
+            return Ok(None);
+        }
+        let leads = self.is_leader();
+        let mut ready = self.guarded(|raw| raw.ready())?;
+        let mut work = Work {
+            number: ready.number(),
+            must_sync: ready.must_sync(),
+            hard_state: ready.hs().cloned(),
+            install: (!ready.snapshot().is_empty()).then(|| ready.snapshot().get_metadata().clone()),
+            entries: ready.take_entries(),
+            committed: ready.take_committed_entries(),
+            reads: ready.take_read_states().into_iter().filter_map(read_number).collect(),
+            send: self.letters(now, ready.take_messages()),
+        };
+        let held = self.letters(now, ready.take_persisted_messages());
+        assert!(leads || work.send.is_empty(), "only a leader's messages leave before they are durable");
+        match self.answers_early() {
+            true => work.send.extend(held),
+            false => self.held.push_back((work.number, held)),
+        }
+        self.keep(&work);
+        self.guarded(|raw| raw.advance_append_async(ready))?;
+        if self.counts_itself_early() {
+            self.guarded(|raw| raw.on_persist_ready(work.number))?;
+        }
+        Ok(Some(work))
+    }
+
+    /// Everything up to and with the [`Work`] of this number is durable: the answers that may leave now.
+    pub(super) fn persisted(&mut self, number: u64) -> Result<Vec<Letter>, Closed> {
+        if self.closed {
+            return Err(Closed);
+        }
+        if !self.counts_itself_early() {
+            self.guarded(|raw| raw.on_persist_ready(number))?;
+        }
+        let mut free = Vec::new();
+        while let Some((first, _)) = self.held.front()
+            && *first <= number
+        {
+            free.extend(self.held.pop_front().expect("there is a front").1);
+        }
+        Ok(free)
+    }
+
+    /// The state machine has everything up to `index`.
+    pub(super) fn applied(&mut self, index: u64) -> Result<(), Closed> {
+        assert!(index >= self.applied, "applied {} and now {index}", self.applied);
+        self.applied = index;
+        self.installing = self.installing.filter(|image| *image > index);
+        self.guarded(|raw| raw.advance_apply_to(index))
+    }
+
+    /// Applies a committed change of the membership, in its place among the other entries; the membership from here
+    /// on, to be kept with the applied index. None for an entry that is no change.
+    pub(super) fn apply_change(&mut self, entry: &Entry) -> Result<Option<ConfState>, Closed> {
+        if entry.get_entry_type() != EntryType::EntryConfChangeV2 {
+            return Ok(None);
+        }
+        let steps = change::decode(&entry.context).ok_or(Closed)?;
+        let change = change::to_raft(&steps);
+        let members = self.guarded(|raw| raw.apply_conf_change(&change))?.map_err(|_| Closed)?;
+        let own = self.options.peer.0;
+        let votes = members.voters.contains(&own) || members.voters_outgoing.contains(&own);
+        if self.is_leader() && !votes {
+            // The library lets a leader that was removed lead on, and panics when it commits.
+            let term = self.raw.raft.term;
+            self.guarded(|raw| raw.raft.become_follower(term, 0))?;
+        }
+        self.raw.mut_store().conf_state = members.clone();
+        Ok(Some(members))
+    }
+
+    /// Entries up to and with `index` are applied and durable in the state machine: they need not stay in memory.
+    pub(super) fn compact(&mut self, index: u64) {
+        assert!(index <= self.applied, "only what is applied may go");
+        self.raw.mut_store().compact(index);
+    }
+
+    /// An image at the applied index that may be sent to a replica that is too far behind.
+    pub(super) fn offer_image(&mut self) {
+        let term = self.raw.store().term_of(self.applied).expect("the last applied entry's term is kept");
+        let mut meta = SnapshotMetadata { index: self.applied, term, ..SnapshotMetadata::default() };
+        meta.set_conf_state(self.raw.store().conf_state.clone());
+        self.raw.mut_store().offer(meta);
+    }
+
+    /// Some follower needs an image at least this new; none has been offered yet.
+    pub(super) fn image_wanted(&self) -> Option<u64> {
+        self.raw.store().image_wanted().map(|index| index.min(self.applied))
+    }
+
+    /// How sending an image ended.
+    pub(super) fn image_sent(&mut self, to: PeerId, arrived: bool) -> Result<(), Closed> {
+        let status = if arrived { raft::SnapshotStatus::Finish } else { raft::SnapshotStatus::Failure };
+        self.guarded(|raw| raw.report_snapshot(to.0, status))
+    }
+
+    /// The connection to this peer is gone.
+    pub(super) fn unreachable(&mut self, peer: PeerId) -> Result<(), Closed> {
+        self.guarded(|raw| raw.report_unreachable(peer.0))
+    }
+
+    pub(super) fn is_leader(&self) -> bool {
+        self.raw.raft.state == StateRole::Leader
+    }
+
+    /// Who leads, as far as this replica knows.
+    pub(super) fn leader(&self) -> Option<PeerId> {
+        (self.raw.raft.leader_id != 0).then_some(PeerId(self.raw.raft.leader_id))
+    }
+
+    pub(super) fn term(&self) -> u64 {
+        self.raw.raft.term
+    }
+
+    pub(super) fn members(&self) -> &ConfState {
+        &self.raw.store().conf_state
+    }
+
+    /// Entries that are kept in memory, and the bytes of their commands.
+    pub(super) fn kept(&self) -> (usize, usize) {
+        self.raw.store().size()
+    }
+
+    /// Runs the library. A panic in it closes the group, for good.
+    fn guarded<T>(&mut self, run: impl FnOnce(&mut RawNode<Tail>) -> T) -> Result<T, Closed> {
+        if self.closed {
+            return Err(Closed);
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut self.raw)));
+        if outcome.is_err() {
+            self.closed = true;
+            return Err(Closed);
+        }
+        self.draw_timeout();
+        outcome.map_err(|_| Closed)
+    }
+
+    /// The library draws its election timeout from the thread's random numbers: it is always put right again.
+    fn draw_timeout(&mut self) {
+        let raft = &mut self.raw.raft;
+        let role = raft.state as u64;
+        let of = [self.options.seed, u64::from(self.options.vnode.0), self.options.peer.0, raft.term, role];
+        let bytes: Vec<u8> = of.iter().flat_map(|part| part.to_le_bytes()).collect();
+        let range = self.options.election_ticks as u32;
+        let extra = crc32c::crc32c(&bytes) % range;
+        raft.set_randomized_election_timeout(self.options.election_ticks + extra as usize);
+    }
+
+    fn may_propose(&self) -> Result<(), NotTaken> {
+        if self.closed {
+            return Err(NotTaken::Closed);
+        }
+        // Never handed on to the leader: a proposal that travels can arrive twice.
+        if self.is_leader() { Ok(()) } else { Err(NotTaken::NotLeader(self.leader())) }
+    }
+
+    /// A process that was just started has forgotten whom it promised what: it neither votes nor stands.
+    fn in_quarantine(&self, now: Mono) -> bool {
+        if self.planted_no_quarantine() {
+            return false;
+        }
+        let members = self.members();
+        let alone = members.get_voters() == [self.options.peer.0] && members.get_voters_outgoing().is_empty();
+        !self.first_start && !alone && now.since(self.started) < self.election_timeout()
+    }
+
+    /// A request for a vote, or to stand for election, that comes too early.
+    fn is_early_vote(&self, now: Mono, message: &Message) -> bool {
+        let kind = message.get_msg_type();
+        let asks = matches!(kind, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
+        if kind == MessageType::MsgTimeoutNow {
+            return self.installing.is_some() || self.in_quarantine(now);
+        }
+        if asks && self.in_quarantine(now) {
+            return true;
+        }
+        let promised = self.heard.is_some_and(|heard| now.since(heard) < self.promise());
+        asks && promised && &message.context[..] != TRANSFER && !self.planted_tick_debt()
+    }
+
+    /// Whether a message can be stepped: what cannot come from a sane peer makes the library panic.
+    fn is_plausible(&self, message: &Message) -> bool {
+        use MessageType as M;
+        let log = &self.raw.raft.raft_log;
+        let ours = message.to == self.options.peer.0 && message.from != 0 && message.from != message.to;
+        let same_term = message.term == self.raw.raft.term;
+        let in_order = |entries: &[Entry]| {
+            let follows = |(place, entry): (usize, &Entry)| entry.index == message.index + 1 + place as u64;
+            entries.iter().enumerate().all(follows)
+                && entries.is_sorted_by_key(|entry| entry.term)
+                && entries.first().is_none_or(|entry| entry.term >= message.log_term)
+                && entries.last().is_none_or(|entry| entry.term <= message.term)
+        };
+        ours && message.term != 0
+            && match message.get_msg_type() {
+                M::MsgAppend => in_order(&message.entries) && message.index < u64::MAX / 2,
+                M::MsgHeartbeat => !same_term || message.commit <= log.last_index(),
+                M::MsgAppendResponse => !same_term || message.reject || message.index <= log.last_index(),
+                M::MsgSnapshot => {
+                    let meta = message.get_snapshot().get_metadata();
+                    meta.index > 0 && !meta.get_conf_state().get_voters().is_empty()
+                }
+                M::MsgRequestVote
+                | M::MsgRequestVoteResponse
+                | M::MsgRequestPreVote
+                | M::MsgRequestPreVoteResponse
+                | M::MsgHeartbeatResponse
+                | M::MsgTimeoutNow => true,
+                // Proposals, reads and transfers are for the leader's own process; the rest is never sent.
+                _ => false,
+            }
+    }
+
+    /// The answers to a leader's message carry its stamp, in a field of the message that the library does not use in them.
+    fn note_echo(&mut self, before: usize, leader: u64, sent: Mono) {
+        for message in &mut self.raw.raft.msgs[before..] {
+            if is_answer(message.get_msg_type()) && message.to == leader {
+                message.deprecated_priority = sent.0;
+            }
+        }
+    }
+
+    fn letters(&mut self, now: Mono, messages: Vec<Message>) -> Vec<Letter> {
+        let letter = |mut message: Message| {
+            let mut echo = Mono::default();
+            if is_answer(message.get_msg_type()) {
+                echo = Mono(std::mem::take(&mut message.deprecated_priority));
+            }
+            Letter { sent: now, echo, message }
+        };
+        let hands_over = |message: &Message| message.get_msg_type() == MessageType::MsgTimeoutNow;
+        if messages.iter().any(hands_over) && !self.planted_lease_in_transfer() {
+            self.lease.enter(self.raw.raft.term);
+            self.lease.give_up();
+        }
+        messages.into_iter().map(letter).collect()
+    }
+
+    /// The library must be able to read what it gave us, before it is durable.
+    fn keep(&mut self, work: &Work) {
+        let tail = self.raw.mut_store();
+        if let Some(meta) = &work.install {
+            tail.install(meta);
+            self.installing = Some(meta.index);
+        }
+        tail.append(&work.entries);
+        if let Some(state) = &work.hard_state {
+            tail.hard_state = state.clone();
+        }
+    }
+
+    fn election_timeout(&self) -> Duration {
+        self.options.tick * self.options.election_ticks as u32
+    }
+
+    /// How long a follower surely votes for nobody else: the first tick can come right after it heard.
+    fn promise(&self) -> Duration {
+        self.options.tick * (self.options.election_ticks as u32 - 1)
+    }
+
+    fn lease_length(&self) -> Duration {
+        self.promise() * (1000 - DRIFT_PER_MILLE) / 1000
+    }
+}
+
+/// Bugs that the tests plant, to see that they are found. Without tests none is there.
+impl Group {
+    #[cfg(test)]
+    fn planted(&self, canary: super::tests::Canary) -> bool {
+        self.options.canary == Some(canary)
+    }
+
+    fn answers_early(&self) -> bool {
+        #[cfg(test)]
+        return self.planted(super::tests::Canary::AnswerBeforeDurable);
+        #[cfg(not(test))]
+        false
+    }
+
+    fn counts_itself_early(&self) -> bool {
+        #[cfg(test)]
+        return self.planted(super::tests::Canary::CountItselfEarly);
+        #[cfg(not(test))]
+        false
+    }
+
+    fn lease_from_receipt(&self) -> bool {
+        #[cfg(test)]
+        return self.planted(super::tests::Canary::LeaseFromReceipt);
+        #[cfg(not(test))]
+        false
+    }
+
+    fn planted_no_quarantine(&self) -> bool {
+        #[cfg(test)]
+        return self.planted(super::tests::Canary::NoQuarantine);
+        #[cfg(not(test))]
+        false
+    }
+
+    fn planted_tick_debt(&self) -> bool {
+        #[cfg(test)]
+        return self.planted(super::tests::Canary::TickDebt);
+        #[cfg(not(test))]
+        false
+    }
+
+    fn planted_lease_in_transfer(&self) -> bool {
+        #[cfg(test)]
+        return self.planted(super::tests::Canary::LeaseInTransfer);
+        #[cfg(not(test))]
+        false
+    }
+}
+
+fn config(options: &GroupOptions, applied: u64) -> Config {
+    Config {
+        id: options.peer.0,
+        election_tick: options.election_ticks,
+        heartbeat_tick: options.heartbeat_ticks,
+        applied,
+        max_size_per_msg: options.message_bytes_max,
+        max_inflight_msgs: options.in_flight_max,
+        check_quorum: true,
+        pre_vote: true,
+        batch_append: true,
+        max_uncommitted_size: options.uncommitted_bytes_max,
+        max_committed_size_per_ready: options.committed_bytes_max,
+        ..Config::default()
+    }
+}
+
+/// What only a leader sends, and what proves that it is heard.
+fn is_leaders(kind: MessageType) -> bool {
+    matches!(kind, MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgSnapshot)
+}
+
+/// What answers a leader.
+fn is_answer(kind: MessageType) -> bool {
+    matches!(kind, MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse)
+}
+
+/// The number of a read that is allowed, and the index that must be applied.
+fn read_number(state: raft::ReadState) -> Option<(u64, u64)> {
+    let number = <[u8; 8]>::try_from(&state.request_ctx[..]).ok()?;
+    Some((u64::from_le_bytes(number), state.index))
+}
