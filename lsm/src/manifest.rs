@@ -28,7 +28,7 @@ use runtime::{BLOCK_BYTES, Buffer, DirEntry, File, OpenOptions, Purpose, Runtime
 
 pub(crate) use self::edit::{Edit, Picture};
 pub(crate) use self::read::{Generation, decode_generation, read_generation};
-use self::record::encode;
+pub(crate) use self::record::encode;
 use crate::Error;
 use crate::tree::options::Canary;
 

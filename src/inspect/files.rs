@@ -352,6 +352,7 @@ fn table_line(kind: &'static str, depth: usize, table: &TableAbout) -> Line {
         .fact("sequence_max", table.sequence_max)
         .fact("drops_applied", table.drops_applied)
         .fact("created_us", table.created_us)
+        .fact("newest_us", table.newest_us)
         .fact("content_checksum", hex32(table.content_checksum))
         .fact("smallest", hex(&table.smallest))
         .fact("largest", hex(&table.largest))

@@ -14,11 +14,15 @@
 
 #![forbid(unsafe_code)]
 
+mod block;
 mod canary;
 mod http;
 mod item;
+pub mod log_replay;
+mod manifest;
 mod packed;
 mod signature;
+pub mod sstable;
 
 /// One thing that is fuzzed.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +39,10 @@ pub struct Target {
 
 /// Everything that is fuzzed.
 pub const TARGETS: &[Target] = &[
+    Target { name: "log_replay", run: log_replay::run, input_bytes_max: 64 << 10, canary: false },
+    Target { name: "sstable", run: sstable::run, input_bytes_max: 64 << 10, canary: false },
+    Target { name: "block", run: block::run, input_bytes_max: 16 << 10, canary: false },
+    Target { name: "manifest", run: manifest::run, input_bytes_max: 64 << 10, canary: false },
     Target { name: "item", run: item::run, input_bytes_max: 4096, canary: false },
     Target { name: "http", run: http::run, input_bytes_max: 8192, canary: false },
     Target { name: "packed", run: packed::run, input_bytes_max: 4096, canary: false },

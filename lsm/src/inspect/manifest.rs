@@ -86,6 +86,8 @@ pub struct TableAbout {
     pub drops_applied: u64,
     /// When it was written: microseconds since 1970.
     pub created_us: u64,
+    /// Of an SSTable of an age range: no entry was written after it; microseconds since 1970.
+    pub newest_us: Option<u64>,
     /// Checksum of everything before the footer.
     pub content_checksum: u32,
     /// The first key.
@@ -219,6 +221,7 @@ pub(super) fn table(level: usize, meta: &TableMeta) -> TableAbout {
         sequence_max: meta.sequence_max,
         drops_applied: meta.drops_applied,
         created_us: meta.created.0,
+        newest_us: meta.newest.map(|newest| newest.0),
         content_checksum: meta.content_checksum,
         smallest: meta.smallest.to_vec(),
         largest: meta.largest.to_vec(),

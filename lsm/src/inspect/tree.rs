@@ -97,7 +97,7 @@ fn name_orphans(dir: &Path, names: &[DirEntry], version: &Version, watch: &mut d
         let why = match parse_file_name(&entry.name) {
             Some(id) if named.contains(&id) => continue,
             Some(_) => "the manifest does not name it: left behind by a stop, the next start removes it",
-            None if generation_of(&entry.name).is_some() => continue,
+            None if generation_of(&entry.name).is_some() || entry.name == crate::scrub::FILE_NAME => continue,
             None if entry.name.ends_with(".tmp") => "left behind by a stop, the next start removes it",
             None => "no file of a tree",
         };

@@ -68,7 +68,7 @@ impl Life {
     /// The life of nothing: the canary that forgets to bind its checksums.
     pub(crate) const NONE: Life = Life { seq: 0, epoch: 0 };
 
-    fn seed(&self, offset: u64) -> u32 {
+    pub(crate) fn seed(&self, offset: u64) -> u32 {
         let mut place = [0; 24];
         place[..8].copy_from_slice(&self.epoch.to_le_bytes());
         place[8..16].copy_from_slice(&self.seq.to_le_bytes());

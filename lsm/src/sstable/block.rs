@@ -11,12 +11,17 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::batch::KEY_BYTES_MAX;
 use crate::codec::{Decoder, common_prefix, put_varint, unzigzag, zigzag};
 
 /// Entries between restarts in a data block.
 pub(crate) const DATA_RESTART_INTERVAL: usize = 16;
 /// And in an index, where a lookup is all there is.
 pub(crate) const INDEX_RESTART_INTERVAL: usize = 4;
+
+/// Bytes of all keys between two restarts, at most. Entries share prefixes, so that a few bytes in a block can stand for a
+/// long key: without this bound a small block that nobody of us wrote could fill the memory.
+const INTERVAL_KEY_BYTES_MAX: usize = DATA_RESTART_INTERVAL * KEY_BYTES_MAX;
 
 /// Bytes that a block has beside its entries: base and restart count.
 const FIXED_BYTES: usize = 8 + 4;
@@ -402,6 +407,9 @@ impl BlockCursor {
             self.keys.extend_from_within(key.start..key.start + head.shared);
             self.keys.extend_from_slice(&self.block.bytes[head.rest]);
             key = start..self.keys.len();
+            if self.keys.len() > INTERVAL_KEY_BYTES_MAX {
+                return Err(Malformed);
+            }
             at = head.value.end;
             let (value, sequence, tombstone) = (head.value, head.sequence, head.tombstone);
             self.spans.push(Span { key: key.clone(), value, sequence, tombstone });

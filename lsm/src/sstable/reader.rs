@@ -219,7 +219,7 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    fn parse(bytes: Bytes) -> Result<Partition, Malformed> {
+    pub(crate) fn parse(bytes: Bytes) -> Result<Partition, Malformed> {
         let size = bytes.get(..4).ok_or(Malformed)?;
         let size = u32::from_le_bytes(size.try_into().expect("four bytes")) as usize;
         let index_at = size.checked_add(4).filter(|at| *at <= bytes.len()).ok_or(Malformed)?;

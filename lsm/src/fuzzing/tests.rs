@@ -1,0 +1,38 @@
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::codec::put_varint;
+use crate::sstable::block::{Block, BlockCursor, Goal, Malformed};
+
+/// A block whose one interval has a long key and then ten thousand entries that share all of it and add a byte each.
+fn swollen() -> Vec<u8> {
+    let mut block = vec![0; 8];
+    let mut shared = 0;
+    for number in 0..10_000 {
+        let rest = if number == 0 { 8000 } else { 1 };
+        for word in [shared, rest, 0, 0] {
+            put_varint(&mut block, word as u64);
+        }
+        block.extend(std::iter::repeat_n(b'k', rest));
+        shared += rest;
+    }
+    block.extend_from_slice(&8u32.to_le_bytes());
+    block.extend_from_slice(&1u32.to_le_bytes());
+    block
+}
+
+/// Found by thinking about what a fuzzer would find: 90 KB of block stood for 130 MB of keys.
+#[test]
+fn a_small_block_cannot_stand_for_much_memory() {
+    let block = Rc::new(Block::parse(Bytes::from(swollen())).expect("its frame is fine"));
+    let mut cursor = BlockCursor::new(block);
+    assert_eq!(cursor.seek(Goal::First), Err(Malformed));
+}
+
+#[test]
+fn sample_inputs_pass_their_own_checks() {
+    super::block(&super::build_block(&[(b"a", Some(b"1")), (b"ab", None), (b"b", Some(b""))], 2));
+    super::block(&super::build_partition(&[b"a", b"b", b"c"]));
+    super::sample_edits().iter().for_each(|edit| super::manifest_edit(edit));
+}
