@@ -180,7 +180,10 @@ impl<R: Runtime> TableBuilder<R> {
             cut.map_err(|error| Error::io(&self.path, None, error))?;
         }
         if self.tables.canary != Canary::SkipTableSync {
-            self.file.sync().await.map_err(|error| Error::io(&self.path, None, error))?;
+            let synced = self.file.sync().await.map_err(|error| Error::io(&self.path, None, error));
+            if self.tables.canary != Canary::IgnoreSyncError {
+                synced?;
+            }
         }
         Ok(self.meta)
     }

@@ -149,7 +149,9 @@ pub enum Canary {
     None,
     /// SSTables are not synced before the manifest names them (L1).
     SkipTableSync,
-    /// Nor is their directory (L1).
+    /// A sync of an SSTable that failed counts as done (W5).
+    IgnoreSyncError,
+    /// Their directory is not synced (L1).
     SkipDirSync,
     /// The manifest acknowledges every third edit without writing it (L2).
     LoseManifestEdit,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lsm::Error;
 use lsm::log::{Canary, Log, LogOptions};
-use runtime::sim::{Chance, SimRuntime};
+use runtime::sim::{Chance, FaultCounts, SimRuntime};
 use runtime::{Class, Runtime};
 
 use crate::model::{Entry, Model, borrowed};
@@ -19,20 +19,47 @@ const SEEDS: u64 = 2000;
 const CANARY_SEEDS: u64 = 400;
 
 #[test]
-fn acknowledged_records_survive_any_crash() {
+fn seeds_of_the_log_acknowledged_records_survive_any_crash() {
     let seeds = std::env::var("TORC_LOG_SEEDS").map_or(SEEDS, |n| n.parse().expect("a number of seeds"));
-    let mut total = Outcome::default();
-    for seed in 0..seeds {
-        let outcome = run(seed, Canary::None).unwrap_or_else(|trouble| panic!("seed {seed}: {trouble}"));
-        total.add(&outcome);
-    }
-    println!("{total:?}");
+    let total = on_all_cores(seeds);
+    let kinds: Vec<String> = total
+        .faults
+        .by_kind()
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    println!("log: {seeds} seeds, {} records acknowledged, {total:?}", total.acknowledged);
+    println!("log: faults: {}", kinds.join(", "));
     // A run in which these never happen tests nothing.
     let often = seeds / 20;
     assert!(total.acknowledged > seeds * 20, "{total:?}");
     assert!(total.crashes > seeds && total.crashes_in_recovery > often, "{total:?}");
     assert!(total.cut > often && total.recycled > often && total.full > often, "{total:?}");
     assert!(total.poisoned > often, "{total:?}");
+    let faults = &total.faults;
+    let crash = [faults.crash_lost, faults.crash_torn, faults.crash_reordered, faults.crash_names_lost];
+    assert!(crash.iter().all(|count| *count > seeds / 100), "{faults:?}");
+    let errors = [faults.stalls, faults.write_errors, faults.sync_errors, faults.short_writes, faults.full];
+    assert!(errors.iter().all(|count| *count > seeds / 100), "{faults:?}");
+}
+
+/// The sum of all worlds; the first that breaks a promise ends it.
+fn on_all_cores(seeds: u64) -> Outcome {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let share = |core: u64| {
+        let mut total = Outcome::default();
+        for seed in (core..seeds).step_by(cores as usize) {
+            total.add(&run(seed, Canary::None).unwrap_or_else(|trouble| panic!("seed {seed}: {trouble}")));
+        }
+        total
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|core| scope.spawn(move || share(core))).collect();
+        let mut total = Outcome::default();
+        threads.into_iter().for_each(|thread| total.add_sum(&thread.join().expect("a seed failed")));
+        total
+    })
 }
 
 #[test]
@@ -72,6 +99,7 @@ struct Outcome {
     recycled: u64,
     full: u64,
     poisoned: u64,
+    faults: FaultCounts,
     trace: u128,
 }
 
@@ -84,6 +112,19 @@ impl Outcome {
         self.recycled += u64::from(other.recycled > 0);
         self.full += u64::from(other.full > 0);
         self.poisoned += u64::from(other.poisoned > 0);
+        self.faults.add(&other.faults);
+    }
+
+    /// Adds what is a sum over worlds already.
+    fn add_sum(&mut self, other: &Outcome) {
+        self.acknowledged += other.acknowledged;
+        self.crashes += other.crashes;
+        self.crashes_in_recovery += other.crashes_in_recovery;
+        self.cut += other.cut;
+        self.recycled += other.recycled;
+        self.full += other.full;
+        self.poisoned += other.poisoned;
+        self.faults.add(&other.faults);
     }
 }
 
@@ -181,6 +222,7 @@ fn run(seed: u64, canary: Canary) -> Result<Outcome, String> {
     let recycled = bench.world.disk(bench.node).files().iter().filter(|(path, _)| has_head(path)).count();
     let mut outcome = shared.outcome.borrow().clone();
     (outcome.recycled, outcome.trace) = (recycled as u64, bench.world.trace_hash());
+    outcome.faults = bench.world.disk(bench.node).fault_counts();
     Ok(outcome)
 }
 

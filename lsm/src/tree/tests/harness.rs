@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::Runtime;
-use runtime::sim::{NodeId, SimRuntime, Span, World, WorldOptions};
+use runtime::sim::{FaultCounts, NodeId, SimRuntime, Span, World, WorldOptions};
 
 use super::model::{Contents, Dice, Model, STREAMS, draw_key, draw_range, expected};
 use crate::batch::{Direction, Range};
@@ -201,7 +201,7 @@ pub(super) async fn recover(
 }
 
 /// One seed with crashes at any step, also while recovering.
-pub(super) fn run_seed(seed: u64, canary: Canary) -> Checked<()> {
+pub(super) fn run_seed(seed: u64, canary: Canary) -> Checked<FaultCounts> {
     let (world, node) = world(seed);
     let dice = &mut Dice(seed ^ 0x5eed);
     let mut options = tiny_options(dice);
@@ -224,7 +224,7 @@ pub(super) fn run_seed(seed: u64, canary: Canary) -> Checked<()> {
     let tree = world.block_on(recover(world.runtime(node), options, model.clone()))?;
     let behind = model.borrow().behind(&marks(&tree));
     ensure!(behind.is_empty(), "{} batches are not durable after a clean close", behind.len());
-    Ok(())
+    Ok(world.disk(node).fault_counts())
 }
 
 /// Work that comes to its end: after a clean close everything is durable and no file is there in vain.
