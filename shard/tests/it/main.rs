@@ -4,6 +4,7 @@
 mod bounds;
 mod catalog;
 mod crash;
+mod fixture;
 mod harness;
 mod opening;
 mod operations;
