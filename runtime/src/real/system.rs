@@ -76,3 +76,6 @@ pub(super) fn size_of_open(file: RawFd) -> io::Result<u64> {
     check(unsafe { libc::fstat(file, &mut found) }.into())?;
     Ok(found.st_size as u64)
 }
+
+#[cfg(test)]
+mod tests;
