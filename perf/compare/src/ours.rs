@@ -79,6 +79,7 @@ struct Engine {
     tree: Tree<RealRuntime>,
     /// By stream, the index of its last record.
     indexes: Rc<Vec<Cell<u64>>>,
+    closing: Rc<Cell<bool>>,
 }
 
 impl Engine {
@@ -102,14 +103,14 @@ impl Engine {
                 rt.yield_now().await;
             }
         }
-        let engine = Engine { rt: rt.clone(), log, tree, indexes: Rc::new(indexes) };
+        let engine = Engine { rt: rt.clone(), log, tree, indexes: Rc::new(indexes), closing: Rc::default() };
         rt.spawn(Class::Background, engine.clone().release()).detach();
         Ok(engine)
     }
 
-    /// Gives log segments back when a flush has covered them; as long as the process lives.
+    /// Gives log segments back when a flush has covered them; until the engine is closed.
     async fn release(self) {
-        loop {
+        while !self.closing.get() {
             self.tree.flush_done().await;
             self.log.release(|stream| self.tree.flushed_mark(stream));
         }
@@ -123,6 +124,14 @@ impl Engine {
         self.log.durable(position).await.expect("the log is written");
         self.tree.ready().await.expect("the tree takes writes");
         self.tree.apply(batch, mark);
+    }
+
+    /// Ends well: nothing is left to replay.
+    async fn close(&self) -> Result<(), lsm::Error> {
+        self.closing.set(true);
+        self.tree.close().await?;
+        self.log.release(|stream| self.tree.flushed_mark(stream));
+        self.log.close().await
     }
 
     fn next_mark(&self, stream: u64) -> Mark {
@@ -264,8 +273,7 @@ impl Bench {
         let began = self.rt.now();
         self.load_range(0..self.step.sizes.set_keys).await;
         self.engine.settle().await;
-        self.engine.tree.close().await.map_err(plain)?;
-        self.engine.log.close().await.map_err(plain)?;
+        self.engine.close().await.map_err(plain)?;
         Ok(Outcome::default().with(names::SECONDS, self.rt.now().since(began).as_secs_f64()))
     }
 
