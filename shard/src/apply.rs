@@ -18,12 +18,31 @@ impl<R: Runtime> Shard<R> {
             };
             // Back-pressure: while flushes lag, entries wait here, their operations stay admitted, and new ones
             // are refused at the door.
-            if let Err(error) = self.tree.ready().await {
+            if let Err(error) = self.tree_ready().await {
                 return error.into();
             }
             self.apply(entry, &mut batch);
             if self.rt.should_yield() {
                 self.rt.yield_now().await;
+            }
+        }
+    }
+
+    /// Waits until the tree takes writes. What keeps it from that and may pass is waited for, and growing writes are refused
+    /// meanwhile: a full disk, or a level 0 that cannot shrink because an SSTable in it cannot be read.
+    async fn tree_ready(&self) -> Result<(), lsm::Error> {
+        loop {
+            match self.tree.ready().await {
+                Ok(()) => {
+                    self.tree_waits.set(false);
+                    return Ok(());
+                }
+                Err(error @ lsm::Error::Poisoned { .. }) => return Err(error),
+                Err(error) => {
+                    self.tree_waits.set(true);
+                    self.set_read_only(&error.to_string());
+                    self.rt.sleep(self.options.disk_check_every).await;
+                }
             }
         }
     }

@@ -11,6 +11,7 @@
 //! - `replication`: how a command becomes committed; a majority of one stands where Raft will stand.
 //! - `consensus`: Raft for one vnode, without I/O; not wired in yet.
 //! - `apply`, `recovery`: committed entries go into the tree, now and after a crash.
+//! - `scrub`: the log's segments are read now and then, so that rot is found while what they held is still in memory.
 //! - `catalog`: which tables there are, on shard 0; the map for everybody. `tables`: that map, by id.
 //! - [`inspect`]: what a data directory holds and whether it makes sense, without opening it.
 //!
@@ -46,6 +47,7 @@ mod operation;
 mod recovery;
 mod refusal;
 mod replication;
+mod scrub;
 mod stored;
 mod tables;
 

@@ -10,6 +10,8 @@ pub enum Refusal {
     Moved(Moved),
     /// No room at this moment.
     Busy,
+    /// The disk is nearly full: what would grow is not taken.
+    Full,
     /// One of DynamoDB's exceptions.
     Failed(Failed),
 }
@@ -33,6 +35,13 @@ impl Refusal {
     }
 }
 
+/// What a client is told: an exception that its library tries again, with growing pauses, and a message for people.
+fn full() -> ApiError {
+    let message =
+        "The disk of this partition is nearly full: it serves reads and deletes until there is room again";
+    ApiError::new(Code::Throttling, message)
+}
+
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Refusal {
         Refusal::Failed(Failed { code: error.code.number(), message: error.message, item: error.item })
@@ -44,6 +53,7 @@ impl From<Refusal> for Reply {
         match refusal {
             Refusal::Moved(moved) => Reply::Moved(moved),
             Refusal::Busy => Reply::Busy,
+            Refusal::Full => Refusal::from(full()).into(),
             Refusal::Failed(failed) => Reply::Failed(failed),
         }
     }
@@ -53,7 +63,8 @@ impl From<Refusal> for Part {
     fn from(refusal: Refusal) -> Part {
         match refusal {
             Refusal::Moved(moved) => Part::Moved(moved),
-            Refusal::Busy => Part::Busy,
+            // Of a batch it is one of those that the client tries again.
+            Refusal::Busy | Refusal::Full => Part::Busy,
             Refusal::Failed(failed) => Part::Failed(failed),
         }
     }

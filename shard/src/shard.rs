@@ -11,6 +11,7 @@ use crate::replication::Replication;
 use crate::tables::Tables;
 use lsm::log::{Log, LogOptions};
 use lsm::{Tree, TreeOptions};
+use model::key::token_high_of_key;
 use model::ring::{CATALOG, Place, ShardId, VnodeId};
 use net::mesh::{Handler, Mesh};
 use runtime::Runtime;
@@ -23,6 +24,11 @@ use std::time::Duration;
 
 /// Most bytes of a log record: the largest value and what a command puts around it.
 const RECORD_BYTES_MAX: usize = lsm::VALUE_BYTES_MAX + (64 << 10);
+
+/// The part of the reserve that compaction leaves alone.
+const BALLAST_PART: (u64, u64) = (2, 5);
+/// So much of the reserve has to be free beyond it before all writes are taken again: an eighth.
+const MARGIN_PART: u64 = 8;
 
 /// Where a shard lies and what it may use.
 #[derive(Clone)]
@@ -41,10 +47,13 @@ pub struct ShardOptions {
     pub pending_bytes_max: usize,
     /// Catalog operations that may wait.
     pub catalog_waiting_max: usize,
-    /// Below so many free bytes on the file system, writes that grow are answered with `Busy`; reads and deletes go on.
+    /// Below so many free bytes on the file system, writes that grow are refused; reads and deletes go on. Compaction leaves
+    /// two fifths of these bytes alone: deletes, the log and what frees space need some.
     pub disk_reserve_bytes: u64,
     /// How often to look at the free bytes.
     pub disk_check_every: Duration,
+    /// How often to look at the segments of the log that nobody reads.
+    pub log_scrub_every: Duration,
     /// The log.
     pub log: LogOptions,
     /// The tree.
@@ -82,6 +91,7 @@ impl ShardOptions {
             catalog_waiting_max: 128,
             disk_reserve_bytes: 256 << 20,
             disk_check_every: Duration::from_secs(1),
+            log_scrub_every: Duration::from_secs(3600),
             log,
             tree,
             report: Rc::new(|line| eprintln!("torc: {line}")),
@@ -102,6 +112,8 @@ pub struct ShardStats {
     pub latches: usize,
     /// The disk is nearly full: only deletes are taken.
     pub disk_full: bool,
+    /// How much may be written before the tree slows writers, and how fast.
+    pub budget: lsm::Budget,
     /// The log's.
     pub log: lsm::log::Stats,
     /// The tree's.
@@ -126,6 +138,10 @@ pub struct Shard<R: Runtime> {
     pub(crate) applied: RefCell<std::collections::BTreeMap<VnodeId, u64>>,
     /// The disk is nearly full: only deletes are taken.
     pub(crate) disk_full: Cell<bool>,
+    /// An entry cannot be applied now: the tree takes none.
+    pub(crate) tree_waits: Cell<bool>,
+    /// SSTables that were reported as damaged.
+    reported: RefCell<Vec<lsm::CorruptTable>>,
     stopped: Cell<bool>,
     stop: Notify,
 }
@@ -147,6 +163,7 @@ impl<R: Runtime> Shard<R> {
             true => Some(Catalog::load(&options, &tree, mesh.map().get().ring.clone()).await?),
             false => None,
         };
+        prefer_vnodes(&tree, &mesh);
         let shard = Shard {
             latches: Latches::new(&rt),
             admission: Admission::new(options.operations_max, options.operation_bytes_max),
@@ -154,6 +171,8 @@ impl<R: Runtime> Shard<R> {
             replication: Replication::new(log.clone(), next_index, options.pending_bytes_max),
             applied: RefCell::new(applied),
             disk_full: Cell::new(false),
+            tree_waits: Cell::new(false),
+            reported: RefCell::default(),
             stopped: Cell::new(false),
             stop: Notify::new(),
             rt,
@@ -193,7 +212,8 @@ impl<R: Runtime> Shard<R> {
         let release = Box::pin(async { Err(self.release_log().await) });
         let watch = Box::pin(async { Err(self.watch_disk().await) });
         let catalog = Box::pin(async { Err(self.run_catalog().await) });
-        let outcome = first(stopped, first(apply, first(release, first(watch, catalog)))).await;
+        let scrub = Box::pin(async { Err(self.scrub_log().await) });
+        let outcome = first(stopped, first(apply, first(release, first(watch, first(catalog, scrub))))).await;
         if outcome.is_err() {
             self.admission.shut();
             self.replication.fail();
@@ -221,6 +241,7 @@ impl<R: Runtime> Shard<R> {
             pending_bytes,
             latches: self.latches.held(),
             disk_full: self.disk_full.get(),
+            budget: self.tree.budget(),
             log: self.log.stats(),
             tree: self.tree.stats(),
         }
@@ -258,19 +279,55 @@ impl<R: Runtime> Shard<R> {
         loop {
             // A file system that does not say counts as having room: the log and the tree will notice.
             let free = self.rt.disk_free(&self.options.dir).unwrap_or(u64::MAX);
-            let full = free < self.options.disk_reserve_bytes;
-            if full != self.disk_full.replace(full) {
-                let now = if full { "refuses writes that grow" } else { "takes all writes again" };
-                let line = format!(
-                    "{}: {free} bytes are free, {} are the reserve: the shard {now}",
-                    self.options.dir.display(),
-                    self.options.disk_reserve_bytes
-                );
-                (self.options.report)(&line);
+            let reserve = self.options.disk_reserve_bytes;
+            self.tree.set_room(free.saturating_sub(reserve / BALLAST_PART.1 * BALLAST_PART.0));
+            // A little more than the reserve, or writers would be let in and refused in turns.
+            let enough = reserve.saturating_add(reserve / MARGIN_PART);
+            if free < reserve {
+                self.set_read_only(&format!("{free} bytes are free, {reserve} are the reserve"));
+            } else if free >= enough && !self.tree_waits.get() && self.disk_full.replace(false) {
+                self.report(&format!("{free} bytes are free: the shard takes all writes again"));
             }
+            self.report_damage();
             self.rt.sleep(self.options.disk_check_every).await;
         }
     }
+
+    /// From now on only deletes are taken, until [`Shard::watch_disk`] finds that there is room.
+    pub(crate) fn set_read_only(&self, why: &str) {
+        if !self.disk_full.replace(true) {
+            self.report(&format!("{why}: the shard refuses writes that grow"));
+        }
+    }
+
+    /// Says once of each damaged SSTable where it is damaged.
+    fn report_damage(&self) {
+        let corrupt = self.tree.stats().corrupt;
+        let known = self.reported.replace(corrupt.clone());
+        for table in corrupt.iter().filter(|table| !known.contains(table)) {
+            let place = table.offset.map_or_else(String::new, |offset| format!(" at byte {offset}"));
+            let line = format!(
+                "{}{place} cannot be read: {}; it is left as it is, everything else is served",
+                table.path.display(),
+                table.what
+            );
+            (self.options.report)(&line);
+        }
+    }
+
+    fn report(&self, what: &str) {
+        (self.options.report)(&format!("{}: {what}", self.options.dir.display()));
+    }
+}
+
+/// Compaction prefers to end files where a vnode or a table does: what is moved or dropped then is mostly whole files.
+fn prefer_vnodes<R: Runtime>(tree: &Tree<R>, mesh: &Mesh<R>) {
+    let map = mesh.map().clone();
+    tree.set_cut(move |key| {
+        let Some(token_high) = token_high_of_key(key) else { return u64::MAX };
+        let table = key.get(1..5).and_then(|table| table.try_into().ok()).map_or(0, u32::from_be_bytes);
+        u64::from(table) << 32 | u64::from(map.get().ring.owner(token_high).id.0)
+    });
 }
 
 /// Makes the shard's directories, and their names durable before anything in them has to be.

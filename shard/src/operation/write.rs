@@ -170,7 +170,7 @@ impl<R: Runtime> Shard<R> {
         let address = address(write.epoch, write.at);
         self.check(address)?;
         if self.disk_full.get() && !write.shrinks() {
-            return Err(Refusal::Busy);
+            return Err(Refusal::Full);
         }
         let latch = self.latches.take(&write.at.key).await;
         let old = match write.needs_old() {
@@ -218,7 +218,13 @@ impl<R: Runtime> Shard<R> {
             let proposal = Proposal { vnode: address.vnode, command: command.finish(), latch: latch.take() };
             match self.replication.propose(proposal) {
                 // Nobody answers when the shard has failed: then nobody knows whether it is durable.
-                Ok(receipt) => return receipt.await.map_err(|_closed| Refusal::internal()),
+                Ok(receipt) => {
+                    let begin = self.rt.now();
+                    receipt.await.map_err(|_closed| Refusal::internal())?;
+                    // What clients wait for: compaction gives way when it rises.
+                    self.tree.observe(self.rt.now().since(begin));
+                    return Ok(());
+                }
                 Err(refused) => latch = self.wait_after(refused).await?,
             }
         }
@@ -235,7 +241,7 @@ impl<R: Runtime> Shard<R> {
                 self.rt.yield_now().await;
                 Ok(proposal.latch)
             }
-            lsm::Error::Full { .. } => Err(Refusal::Busy),
+            lsm::Error::Full { .. } => Err(Refusal::Full),
             other => Err(self.internal(&other)),
         }
     }

@@ -3,6 +3,8 @@
 use crate::crash::{small, small_world};
 use crate::harness::*;
 use model::error::Code;
+use model::item::Value;
+use runtime::Runtime;
 use runtime::sim::{Chance, DiskFaults, World, WorldOptions};
 use runtime::sync::join_all;
 use std::path::{Path, PathBuf};
@@ -124,8 +126,12 @@ fn a_full_disk_refuses_puts_lets_reads_and_deletes_through_and_recovers_by_itsel
     assert!(node.shard(0).stats().disk_full);
     node.run(|client| async move {
         client.active("things").await;
-        assert_eq!(client.put("a", 3, &[]).await, Answer::Busy);
-        assert_eq!(client.update("a", 1, "ADD n :n", &[(":n", number(1))]).await, Answer::Busy);
+        for refused in
+            [client.put("a", 3, &[]).await, client.update("a", 1, "ADD n :n", &[(":n", number(1))]).await]
+        {
+            let (code, message) = refused.failure();
+            assert!(code == Code::Throttling && message.contains("nearly full"), "{code:?} {message}");
+        }
         assert!(client.get("a", 1).await.attributes().is_some());
         assert!(matches!(client.delete("a", 1).await, Answer::Written { .. }));
         assert!(client.get("a", 1).await.attributes().is_none());
@@ -142,6 +148,152 @@ fn a_full_disk_refuses_puts_lets_reads_and_deletes_through_and_recovers_by_itsel
         "it says so once, and once when it is over: {:?}",
         node.reports.borrow()
     );
+}
+
+/// Somebody else fills the disk to the last block, faster than the shard looks: flushes fail, writers wait or are refused,
+/// nothing stops, and when there is space again everything goes on, with all that was acknowledged.
+#[test]
+fn a_disk_that_others_fill_to_the_last_byte_stops_nothing() {
+    let mut refused = 0;
+    for seed in 0..8 {
+        let node = Node::with(small_world(seed), 1, |options| {
+            small(options);
+            options.disk_check_every = Duration::from_millis(50);
+        });
+        let acknowledged = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let client = node.run(|client| async move {
+            client.create("things").await;
+            client
+        });
+        let disk = node.world.disk(node.id);
+        let used = disk.bytes_used();
+        disk.change_faults(|faults| faults.bytes_max = used + node.world.draw("left", 0) % 60_000);
+        let writer = |n: i64| {
+            let (client, acknowledged) = (client.clone(), acknowledged.clone());
+            async move {
+                let mut refused = 0;
+                for round in 0..60 {
+                    let sort = n * 1000 + round;
+                    match client.put("f", sort, &[("x", Value::B(vec![7; 900]))]).await {
+                        Answer::Written { .. } => acknowledged.borrow_mut().push(sort),
+                        Answer::Busy => {}
+                        other => {
+                            assert_eq!(other.failure().0, Code::Throttling, "seed {seed}");
+                            refused += 1;
+                            client.rt.sleep(Duration::from_millis(20)).await;
+                        }
+                    }
+                }
+                refused
+            }
+        };
+        let all = join_all((0..4).map(writer));
+        let room = async {
+            node.world.sleep(Duration::from_secs(5)).await;
+            assert!(node.failures.borrow().is_empty(), "{:?}", node.failures.borrow());
+            disk.change_faults(|faults| faults.bytes_max = 1 << 40);
+        };
+        let both = join_all([
+            Box::pin(async { all.await.into_iter().sum::<i64>() })
+                as std::pin::Pin<Box<dyn Future<Output = i64>>>,
+            Box::pin(async {
+                room.await;
+                0
+            }),
+        ]);
+        refused += node.world.block_on(both).into_iter().sum::<i64>();
+        let acknowledged = acknowledged.borrow().clone();
+        let check = acknowledged.clone();
+        node.run(|client| async move {
+            client.active("things").await;
+            // A flush that has failed often is tried again after some seconds.
+            client.rt.sleep(Duration::from_secs(10)).await;
+            assert!(matches!(client.put("f", 9_999, &[]).await, Answer::Written { .. }), "seed {seed}");
+            for sort in check {
+                assert!(client.get("f", sort).await.attributes().is_some(), "seed {seed}: {sort} is lost");
+            }
+        });
+        node.world.crash(node.id);
+        node.restart();
+        node.run(|client| async move {
+            client.active("things").await;
+            for sort in acknowledged {
+                assert!(client.get("f", sort).await.attributes().is_some(), "seed {seed}: {sort} is lost");
+            }
+        });
+        assert!(!node.shard(0).stats().disk_full && node.failures.borrow().is_empty());
+    }
+    assert!(refused > 8, "{refused} writes were refused");
+}
+
+/// Rot in a file at rest, found by the scrubber, is said once, with file and offset.
+#[test]
+fn rot_at_rest_is_reported_while_the_shard_serves() {
+    let node = Node::with(small_world(3), 1, |options| {
+        small(options);
+        options.tree.scrub_pass = Duration::from_secs(5);
+    });
+    node.run(|client| async move {
+        client.create("things").await;
+        for n in 0..100 {
+            client.put("a", n, &[("x", Value::B(vec![n as u8; 500]))]).await;
+        }
+        client.rt.sleep(Duration::from_secs(20)).await;
+    });
+    assert!(node.shard(0).stats().tree.scrub_passes > 0);
+    let mut tables = below(&node, "shard-000/tree");
+    tables.retain(|path| path.extension().is_some_and(|name| name == "sst"));
+    let disk = node.world.disk(node.id);
+    disk.flip_bit(tables.last().expect("something was flushed"), 100, 3);
+    node.run(|client| async move {
+        client.active("things").await;
+        client.rt.sleep(Duration::from_secs(20)).await;
+        assert!(matches!(client.put("a", 1000, &[]).await, Answer::Written { .. }));
+        let answers = join_all((0..100).map(|n| client.get("a", n))).await;
+        let served = answers.iter().filter(|answer| matches!(answer, Answer::Item(Some(_), _))).count();
+        assert!((50..100).contains(&served), "{served}");
+    });
+    let reports = node.reports.borrow().iter().filter(|line| line.contains("cannot be read")).count();
+    assert!(reports >= 1, "{:?}", node.reports.borrow());
+    let first =
+        node.reports.borrow().iter().find(|line| line.contains("cannot be read")).cloned().expect("one");
+    assert!(first.contains(".sst at byte 0 cannot be read"), "{first}");
+}
+
+/// Rot in a segment of the log that nobody reads: it is reported, and what it holds is flushed.
+#[test]
+fn rot_in_the_log_is_found_while_it_can_still_be_mended() {
+    let node = Node::with(small_world(4), 1, |options| {
+        small(options);
+        options.tree.memtable_bytes = 8 << 20;
+        options.log_scrub_every = Duration::from_secs(10);
+    });
+    node.run(|client| async move {
+        client.create("things").await;
+        for n in 0..200 {
+            client.put("a", n, &[("x", Value::B(vec![n as u8; 1000]))]).await;
+        }
+        client.rt.sleep(Duration::from_secs(25)).await;
+    });
+    assert_eq!(node.reports.borrow().len(), 0, "{:?}", node.reports.borrow());
+    let stats = node.shard(0).stats();
+    assert!(stats.log.segments_live >= 3 && stats.tree.flushes == 0, "{stats:?}");
+    // The oldest that holds batches: the first that begins with a header, by its name.
+    let disk = node.world.disk(node.id);
+    let live = below(&node, "shard-000/log").into_iter().filter(|path| {
+        lsm::inspect::log::is_segment_name(&path.file_name().expect("a file").to_string_lossy())
+            && disk.read_file(path).is_some_and(|bytes| bytes[4096..].iter().any(|byte| *byte != 0))
+    });
+    let oldest = live.min().expect("there are segments");
+    disk.flip_bit(&oldest, 4096 + 200, 3);
+    node.run(|client| async move {
+        client.active("things").await;
+        client.rt.sleep(Duration::from_secs(25)).await;
+        assert!(matches!(client.put("a", 1000, &[]).await, Answer::Written { .. }));
+    });
+    let report = node.reports.borrow().first().cloned().expect("it was found");
+    assert!(report.contains(".log at byte 41") && report.contains(" is corrupt: "), "{report}");
+    assert!(node.shard(0).stats().tree.flushes > 0);
 }
 
 /// One flipped bit in one SSTable: either the start says so, or some items cannot be read, or nothing was hit; what is
