@@ -25,7 +25,7 @@ mod tests;
 
 pub use build::{ItemBuilder, ItemError, SetKind};
 pub use check::Corrupt;
-pub use read::{ItemRef, ListIter, ListRef, MapIter, MapRef, SetIter, SetRef, ValueRef};
+pub use read::{ItemRef, ListIter, ListRef, MapIter, MapRef, SetIter, SetRef, ValueRef, string_bytes};
 pub use value::Value;
 
 /// The version of the encoding: an item's first byte.

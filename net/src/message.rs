@@ -536,7 +536,21 @@ impl Request {
 
     /// The message's bytes in a buffer of its own.
     pub fn encode(&self) -> Vec<u8> {
-        self.encode_into(Vec::with_capacity(ENCODED_BYTES_GUESS))
+        let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let inside = match &self.operation {
+            Operation::Get(get) => get.at.key.len() + size(&get.projection),
+            Operation::Put(put) => put.at.key.len() + put.item.len() + size(&put.condition),
+            Operation::Delete(delete) => delete.at.key.len() + size(&delete.condition),
+            Operation::Update(update) => {
+                let programs = size(&update.program) + size(&update.condition);
+                update.at.key.len() + update.key_item.len() + programs
+            }
+            Operation::Scan(scan) => {
+                scan.from.len() + scan.to.len() + size(&scan.filter) + size(&scan.projection)
+            }
+            _ => ENCODED_BYTES_GUESS,
+        };
+        self.encode_into(Vec::with_capacity(inside + SKELETON_BYTES))
     }
 }
 
@@ -548,11 +562,22 @@ impl Reply {
 
     /// The message's bytes in a buffer of its own.
     pub fn encode(&self) -> Vec<u8> {
-        self.encode_into(Vec::with_capacity(ENCODED_BYTES_GUESS))
+        let inside = match self {
+            Reply::Item(Item { item: Some(item), .. }) => item.len(),
+            Reply::Written(Written { attributes: Some(item), .. }) => item.len(),
+            Reply::Item(_) | Reply::Written(_) | Reply::Done | Reply::Busy => 0,
+            Reply::Page(page) => page.items.bytes.len() + 4 * page.items.ends.len() + ENCODED_BYTES_GUESS,
+            _ => ENCODED_BYTES_GUESS,
+        };
+        self.encode_into(Vec::with_capacity(inside + SKELETON_BYTES))
     }
 }
 
-/// A small item, its key and the archive's skeleton, with room for the mesh's trailer: no second allocation.
+/// Bytes around the keys, items and programs of a message, with room for the mesh's trailer: where their sizes are known
+/// there is one allocation, and it is no larger than it must be.
+const SKELETON_BYTES: usize = 128;
+
+/// Bytes of a message whose parts are not worth counting.
 const ENCODED_BYTES_GUESS: usize = 512;
 
 fn encode<T>(message: &T, mut buffer: Vec<u8>) -> Vec<u8>

@@ -215,7 +215,7 @@ fn take_table_name<'a>(parameters: &mut Parameters<'a>) -> Cow<'a, str> {
 }
 
 fn check_item_size(item: &[u8]) -> Result<(), ApiError> {
-    if ItemRef::trusted(item).charged_bytes() > ITEM_BYTES_MAX {
+    if ItemRef::trusted(item).charges_more_than(ITEM_BYTES_MAX) {
         return Err(ApiError::validation("Item size has exceeded the maximum allowed size"));
     }
     Ok(())

@@ -85,6 +85,9 @@ fn content_of_answer(request: &Request<'_>) -> Content {
 /// `Content-Type` without its parameters.
 fn kind_of<'a>(request: &Request<'a>) -> &'a str {
     let given = request.content_type().unwrap_or("");
+    if given == AMZ_JSON {
+        return given;
+    }
     given.split(';').next().unwrap_or(given).trim()
 }
 

@@ -69,6 +69,8 @@ pub struct SetIter<'a>(Entries<'a>);
 struct Entries<'a> {
     body: Body<'a>,
     index: usize,
+    /// Where the next entry begins: the last one's end.
+    start: usize,
 }
 
 impl<'a> ItemRef<'a> {
@@ -120,6 +122,14 @@ impl<'a> ItemRef<'a> {
     /// At most `ITEM_BYTES_MAX` for an item in a table. Source: DynamoDB Developer Guide, "Item sizes and formats".
     pub fn charged_bytes(self) -> usize {
         self.as_map().entries_charged(0, 0)
+    }
+
+    /// Whether DynamoDB charges for more than `bytes`.
+    ///
+    /// It never charges for more bytes than the encoding has (the 3 of a map are its tag, width and count, the 1 of an
+    /// entry its end), so an item that is short enough need not be counted.
+    pub fn charges_more_than(self, bytes: usize) -> bool {
+        self.0.len() > bytes && self.charged_bytes() > bytes
     }
 }
 
@@ -269,7 +279,7 @@ impl<'a> IntoIterator for SetRef<'a> {
 
 impl<'a> Entries<'a> {
     fn new(body: &'a [u8]) -> Entries<'a> {
-        Entries { body: Body::trusted(body), index: 0 }
+        Entries { body: Body::trusted(body), index: 0, start: 0 }
     }
 }
 
@@ -277,8 +287,12 @@ impl<'a> Iterator for Entries<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let entry = self.body.entry(self.index)?;
-        self.index += 1;
+        if self.index >= self.body.count {
+            return None;
+        }
+        let end = self.body.end(self.index);
+        let entry = self.body.entries.get(self.start..end).unwrap_or_default();
+        (self.index, self.start) = (self.index + 1, end);
         Some(entry)
     }
 
@@ -289,6 +303,11 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 impl<'a> MapIter<'a> {
+    /// The next attribute's name and encoded value, as bytes: for who copies them and does not look into them.
+    pub fn next_unread(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        self.0.next().map(|entry| split_entry(entry).unwrap_or_default())
+    }
+
     /// The next attribute's name and encoded value.
     pub fn next_encoded(&mut self) -> Option<(&'a str, &'a [u8])> {
         self.0.next().map(attribute)
@@ -427,6 +446,14 @@ impl<'a> ValueRef<'a> {
     pub fn depth(self) -> usize {
         let (tag, payload) = self.parts();
         depth_parts(tag, payload, 0)
+    }
+}
+
+/// A string's UTF-8, not looked at; none for a value of another type.
+pub fn string_bytes(encoded: &[u8]) -> Option<&[u8]> {
+    match encoded {
+        [tag::S, text @ ..] => Some(text),
+        _ => None,
     }
 }
 

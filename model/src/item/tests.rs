@@ -597,3 +597,18 @@ fn an_element_of_another_type_is_a_bug() {
         builder.string("1")
     });
 }
+
+/// What `charges_more_than` rests on.
+#[test]
+fn no_value_is_charged_for_more_bytes_than_its_encoding_has() {
+    let mut chance = Chance::new(5);
+    for _ in 0..2_000 {
+        let attributes = draw_attributes(&mut chance, 4);
+        let item = Value::encode_item(&attributes);
+        let charged = ItemRef::trusted(&item).charged_bytes();
+        assert!(charged <= item.len(), "{charged} of {} for {attributes:?}", item.len());
+        for limit in [charged.saturating_sub(1), charged, charged + 1, item.len()] {
+            assert_eq!(ItemRef::trusted(&item).charges_more_than(limit), charged > limit);
+        }
+    }
+}

@@ -7,7 +7,7 @@
 //!
 //! The head says what DynamoDB's says: `x-amzn-RequestId` and `x-amz-crc32` with every answer, the size always.
 
-use std::io::Write;
+use crate::json::writer;
 
 use super::coding::Coding;
 
@@ -106,9 +106,11 @@ impl Response {
 }
 
 fn write_head(out: &mut Vec<u8>, meta: &Meta<'_>, body: &[u8]) {
-    const INFALLIBLE: &str = "a Vec takes every byte";
-    write!(out, "HTTP/1.1 {} {}\r\nServer: Server\r\nDate: ", meta.status, reason(meta.status))
-        .expect(INFALLIBLE);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    writer::integer(out, u64::from(meta.status));
+    out.push(b' ');
+    out.extend_from_slice(reason(meta.status).as_bytes());
+    out.extend_from_slice(b"\r\nServer: Server\r\nDate: ");
     out.extend_from_slice(meta.date);
     match meta.content {
         Content::Json => out.extend_from_slice(b"\r\nContent-Type: application/x-amz-json-1.0"),
@@ -117,14 +119,17 @@ fn write_head(out: &mut Vec<u8>, meta: &Meta<'_>, body: &[u8]) {
         Content::Empty => assert!(body.is_empty(), "an empty body is empty"),
     }
     if meta.coding != Coding::Identity {
-        write!(out, "\r\nContent-Encoding: {}", meta.coding.name()).expect(INFALLIBLE);
+        out.extend_from_slice(b"\r\nContent-Encoding: ");
+        out.extend_from_slice(meta.coding.name().as_bytes());
     }
-    write!(out, "\r\nContent-Length: {}\r\n", body.len()).expect(INFALLIBLE);
+    out.extend_from_slice(b"\r\nContent-Length: ");
+    writer::integer(out, body.len() as u64);
     let connection: &[u8] = if meta.keep_alive { b"keep-alive" } else { b"close" };
-    for part in [b"Connection: ", connection, b"\r\nx-amzn-RequestId: ", meta.id] {
+    for part in [b"\r\nConnection: ", connection, b"\r\nx-amzn-RequestId: ", meta.id, b"\r\nx-amz-crc32: "] {
         out.extend_from_slice(part);
     }
-    write!(out, "\r\nx-amz-crc32: {}\r\n", crc32fast::hash(body)).expect(INFALLIBLE);
+    writer::integer(out, u64::from(crc32fast::hash(body)));
+    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(meta.more);
     out.extend_from_slice(b"\r\n");
 }
@@ -149,15 +154,27 @@ fn reason(status: u16) -> &'static str {
 
 /// A request id like DynamoDB's: 52 characters of digits and upper-case letters, from 5 random numbers.
 pub fn request_id(random: [u64; 5]) -> [u8; 52] {
-    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
     let mut id = [0; 52];
-    for (index, place) in id.iter_mut().enumerate() {
+    for (characters, number) in id.chunks_mut(12).zip(random) {
         // Twelve characters of five bits use 60 bits of each number.
-        let bits = random[index / 12] >> (5 * (index % 12));
-        *place = ALPHABET[usize::try_from(bits & 31).expect("five bits")];
+        for (index, pair) in characters.chunks_exact_mut(2).enumerate() {
+            pair.copy_from_slice(&PAIRS[(number >> (10 * index)) as usize % PAIRS.len()]);
+        }
     }
     id
 }
+
+/// Two characters for each ten bits.
+static PAIRS: [[u8; 2]; 1024] = {
+    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
+    let mut pairs = [[0; 2]; 1024];
+    let mut index = 0;
+    while index < pairs.len() {
+        pairs[index] = [ALPHABET[index % 32], ALPHABET[index / 32]];
+        index += 1;
+    }
+    pairs
+};
 
 /// `Date` for a second since 1970: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub fn http_date(seconds: u64) -> [u8; 29] {

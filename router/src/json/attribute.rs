@@ -13,7 +13,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::error::{ApiError, Code};
-use model::item::{ItemBuilder, ItemError, ItemRef, MapRef, SetKind, SetRef, ValueRef};
+use model::item::{ItemBuilder, ItemError, ItemRef, MapRef, SetKind, SetRef, ValueRef, string_bytes};
 use model::number::NumberRef;
 
 use super::reader::{Kind, Malformed, Reader};
@@ -25,6 +25,9 @@ const NOT_TRUE: &str =
     "One or more parameter values were invalid: Null attribute value types must have the value of true";
 const NULL_ELEMENT: &str =
     "One or more parameter values were invalid: An string set may not have a null string as a member";
+
+/// Bytes of the signs around a name and its string.
+const ROOM_FOR_SIGNS: usize = 16;
 
 /// What DynamoDB says where the JSON type is not the member's.
 pub mod mismatch {
@@ -156,6 +159,15 @@ impl<'b> AttributeReader<'b> {
 
     /// One value: an object with one member that names its type. Unknown members and null ones are passed over.
     fn value(&mut self, reader: &mut Reader<'_>) -> Result<(), Failure> {
+        match reader.tagged_string(b"SN") {
+            Some((b'S', text)) => self.build(|builder| builder.string(text)),
+            Some((_, text)) => self.build(|builder| builder.number(text)),
+            None => return self.any_value(reader),
+        }
+        Ok(())
+    }
+
+    fn any_value(&mut self, reader: &mut Reader<'_>) -> Result<(), Failure> {
         match reader.peek()? {
             Kind::Object => reader.begin_object()?,
             Kind::Null => {
@@ -386,15 +398,27 @@ pub fn write_item(out: &mut Vec<u8>, item: ItemRef<'_>) {
     write_map(out, item.as_map());
 }
 
+/// Names and strings are copied as the bytes that they are: they were checked to be UTF-8 when they came in.
 fn write_map(out: &mut Vec<u8>, map: MapRef<'_>) {
     out.push(b'{');
-    for (index, (name, value)) in map.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
+    let mut attributes = map.iter();
+    let mut before: &[u8] = b"\"";
+    while let Some((name, value)) = attributes.next_unread() {
+        out.reserve(name.len() + value.len() + ROOM_FOR_SIGNS);
+        out.extend_from_slice(before);
+        writer::content(out, name);
+        match string_bytes(value) {
+            Some(text) => {
+                out.extend_from_slice(b"\":{\"S\":\"");
+                writer::content(out, text);
+                out.extend_from_slice(b"\"}");
+            }
+            None => {
+                out.extend_from_slice(b"\":");
+                write_value(out, ValueRef::trusted(value));
+            }
         }
-        writer::string(out, name);
-        out.push(b':');
-        write_value(out, value);
+        before = b",\"";
     }
     out.push(b'}');
 }

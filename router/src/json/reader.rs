@@ -13,6 +13,7 @@
 use std::borrow::Cow;
 
 use super::DEPTH_MAX;
+use super::scan::plain_size;
 
 /// What a value is, told by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +139,27 @@ impl<'a> Reader<'a> {
                 return Ok(Cow::Owned(text));
             }
         }
+    }
+
+    /// Takes `{"S":"text"}` for any one letter of `letters`, if that stands here without escapes, and with no space in it
+    /// but one behind the colon, as nearly all values of items do. Otherwise it takes only the white space before it.
+    pub fn tagged_string(&mut self, letters: &[u8]) -> Option<(u8, &'a str)> {
+        self.skip_space();
+        let bytes = self.text.as_bytes();
+        let [b'{', b'"', letter, b'"', b':', rest @ ..] = &bytes[self.at..] else { return None };
+        let (space, rest) = match rest {
+            [b'"', rest @ ..] => (0, rest),
+            [b' ', b'"', rest @ ..] => (1, rest),
+            _ => return None,
+        };
+        let size = plain_size(rest);
+        let is_whole = matches!(rest[size..], [b'"', b'}', ..]);
+        if !is_whole || self.depth == DEPTH_MAX || !letters.contains(letter) {
+            return None;
+        }
+        let start = self.at + 6 + space;
+        self.at = start + size + 2;
+        Some((*letter, &self.text[start..start + size]))
     }
 
     /// Takes `{`.
@@ -267,14 +289,11 @@ impl<'a> Reader<'a> {
     /// Text up to the next quote or backslash, which stays; no control characters in between.
     fn plain_run(&mut self) -> Result<&'a str, Malformed> {
         let start = self.at;
-        let rest = &self.text.as_bytes()[start..];
-        let size = memchr::memchr2(b'"', b'\\', rest).ok_or(Malformed { offset: self.text.len() })?;
-        // Without an early exit the compiler makes vector code of this.
-        if rest[..size].iter().fold(false, |found, byte| found | (*byte < 0x20)) {
-            return Err(self.malformed());
+        self.at += plain_size(&self.text.as_bytes()[start..]);
+        match self.byte() {
+            Some(b'"' | b'\\') => Ok(&self.text[start..self.at]),
+            _ => Err(self.malformed()),
         }
-        self.at = start + size;
-        Ok(&self.text[start..self.at])
     }
 
     /// One escape, from its backslash on.

@@ -6,15 +6,22 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::scan::plain_size;
+
 /// Appends `text` as a JSON string with its quotes.
 pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    if text.bytes().fold(false, |found, byte| found | is_special(byte)) {
-        escaped(out, text.as_bytes());
-    } else {
-        out.extend_from_slice(text.as_bytes());
-    }
+    content(out, text.as_bytes());
     out.push(b'"');
+}
+
+/// Appends what stands between the quotes of a JSON string; `text` is UTF-8.
+pub fn content(out: &mut Vec<u8>, text: &[u8]) {
+    let plain = plain_size(text);
+    out.extend_from_slice(&text[..plain]);
+    if plain < text.len() {
+        escaped(out, &text[plain..]);
+    }
 }
 
 /// Appends `bytes` as a JSON string of base64, standard alphabet, padded.
@@ -49,18 +56,16 @@ pub fn boolean(out: &mut Vec<u8>, value: bool) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
-fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-}
-
-fn escaped(out: &mut Vec<u8>, bytes: &[u8]) {
-    let mut rest = bytes;
-    while let Some(plain) = rest.iter().position(|byte| is_special(*byte)) {
-        out.extend_from_slice(&rest[..plain]);
-        escape(out, rest[plain]);
-        rest = &rest[plain + 1..];
+/// From a special byte on.
+#[cold]
+fn escaped(out: &mut Vec<u8>, text: &[u8]) {
+    let mut rest = text;
+    while let [special, after @ ..] = rest {
+        escape(out, *special);
+        let plain = plain_size(after);
+        out.extend_from_slice(&after[..plain]);
+        rest = &after[plain..];
     }
-    out.extend_from_slice(rest);
 }
 
 fn escape(out: &mut Vec<u8>, byte: u8) {

@@ -16,6 +16,8 @@ use super::shape::{Keys, Map, Shape, Sizes, Structure};
 
 /// Violations that one message tells; more are not looked for.
 const VIOLATIONS_MAX: usize = 10;
+/// Bytes of an ordinary place in a request.
+const PATH_BYTES: usize = 64;
 /// Bytes of a value that a message repeats.
 const SHOWN_BYTES_MAX: usize = 4096;
 /// What a table's name may be made of, as messages write it.
@@ -25,7 +27,7 @@ const ARN_BYTES_MAX: usize = 1024;
 
 /// The exception for all that `parameters` violates, if anything.
 pub fn check(parameters: &Parameters<'_>) -> Result<(), ApiError> {
-    let mut found = Violations { list: Vec::new(), path: String::new() };
+    let mut found = Violations { list: Vec::new(), path: String::with_capacity(PATH_BYTES) };
     found.structure(parameters.shape(), parameters.values());
     let count = found.list.len();
     if count == 0 {
@@ -44,14 +46,16 @@ struct Violations {
 impl Violations {
     fn structure(&mut self, shape: &'static Structure, values: &[Value<'_>]) {
         for (member, value) in shape.members.iter().zip(values) {
+            if matches!(value, Value::Absent) && !member.required {
+                continue;
+            }
             let outer = self.path.len();
             if outer > 0 {
                 self.path.push('.');
             }
             push_small(&mut self.path, member.name);
             match value {
-                Value::Absent if member.required => self.add("null".to_owned(), "Member must not be null"),
-                Value::Absent => (),
+                Value::Absent => self.add("null".to_owned(), "Member must not be null"),
                 value => self.value(member.shape, value),
             }
             self.path.truncate(outer);

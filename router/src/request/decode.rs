@@ -159,7 +159,7 @@ impl<'a> Parameters<'a> {
 
     /// Refuses what nobody has taken: a parameter that torc knows and does not have yet.
     pub fn finish(self) -> Result<(), ApiError> {
-        let left = self.values.iter().position(|value| *value != Value::Absent);
+        let left = self.values.iter().position(|value| !matches!(value, Value::Absent));
         match left {
             None => Ok(()),
             Some(index) => Err(not_supported(self.shape.members[index].name)),
@@ -222,7 +222,8 @@ impl<'a> Decoder<'a, '_> {
     /// Members up to the closing brace. The recursion is as deep as the tables are.
     fn structure(&mut self, shape: &'static Structure) -> Result<Vec<Value<'a>>, Failure> {
         self.reader.begin_object()?;
-        let mut values = vec![Value::Absent; shape.members.len()];
+        let mut values = Vec::with_capacity(shape.members.len());
+        values.resize_with(shape.members.len(), || Value::Absent);
         while let Some(name) = self.reader.next_key()? {
             match shape.members.iter().position(|member| member.name == name) {
                 Some(index) => values[index] = self.value(shape.members[index].shape, Position::Member)?,

@@ -262,7 +262,7 @@ impl<R: Runtime> Shard<R> {
 
 /// More bytes than DynamoDB allows, or than the tree stores as one value.
 fn too_large(item: ItemRef<'_>) -> bool {
-    item.charged_bytes() > ITEM_BYTES_MAX
+    item.charges_more_than(ITEM_BYTES_MAX)
         || item.bytes().len() > lsm::VALUE_BYTES_MAX - stored::STORED_HEADER_BYTES
 }
 

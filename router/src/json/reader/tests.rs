@@ -108,7 +108,7 @@ fn strings_and_escapes() {
     refused(br#""\ud83d\n""#, 8);
     refused(br#""\ud83d\u0041""#, 13);
     refused(br#""\ude00""#, 7);
-    refused(b"\"a\nb\"", 1);
+    refused(b"\"a\nb\"", 2);
     refused(b"\"\x00\"", 1);
     refused(b"\"\x1f\"", 1);
 }
@@ -192,4 +192,61 @@ fn agrees_with_another_parser() {
         accepted += u32::from(ours);
     }
     assert!(accepted > 5000, "only {accepted} of the changed documents were JSON");
+}
+
+/// `taken` is the string, or nothing when the value must be read the long way.
+fn check_tagged(input: &str, taken: Option<&str>) {
+    let mut reader = Reader::new(input);
+    let found = reader.tagged_string(b"SN");
+    assert_eq!(found.map(|(_, text)| text), taken, "{input}");
+    let mut whole = Reader::new(input);
+    match taken {
+        Some(_) => {
+            whole.skip().expect("it is a value");
+            assert_eq!(reader.offset(), whole.offset(), "{input}");
+        }
+        None => {
+            whole.skip_space();
+            assert_eq!(reader.offset(), whole.offset(), "{input}");
+        }
+    }
+}
+
+#[test]
+fn values_of_the_usual_form_are_taken_at_once() {
+    check_tagged(r#"{"S":"a"}"#, Some("a"));
+    check_tagged(r#" {"S": "grüße"}, "#, Some("grüße"));
+    check_tagged(r#"{"N":"-1.5"}}"#, Some("-1.5"));
+    check_tagged(r#"{"S":""}"#, Some(""));
+    for other in [
+        r#"{"S":"a\n"}"#,
+        r#"{"S":"a" }"#,
+        r#"{"S":  "a"}"#,
+        r#"{ "S":"a"}"#,
+        r#"{"S":"a","N":"1"}"#,
+        r#"{"B":"AA=="}"#,
+        r#"{"SS":["a"]}"#,
+        r#"{"S":1}"#,
+        r#"{"S":"a"#,
+        r#"{"S":"#,
+        "{\"S\":\"a\u{1}\"}",
+        "null",
+        "",
+    ] {
+        check_tagged(other, None);
+    }
+}
+
+#[test]
+fn a_value_of_the_usual_form_is_no_deeper_than_others() {
+    let nested = |levels: usize| "[".repeat(levels) + r#"{"S":"a"}"#;
+    for (levels, taken) in [(DEPTH_MAX - 1, true), (DEPTH_MAX, false)] {
+        let text = nested(levels);
+        let mut reader = Reader::new(&text);
+        (0..levels).for_each(|_| {
+            reader.begin_array().expect("not too deep");
+            reader.next_element().expect("there is one");
+        });
+        assert_eq!(reader.tagged_string(b"S").is_some(), taken, "{levels} levels");
+    }
 }
