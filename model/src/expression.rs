@@ -6,7 +6,8 @@
 //! router ------------------------------------------------------------------------ message ------+--> shard: eval, apply, project
 //! ```
 //!
-//! 1. `lexer` and `syntax` turn a text into nodes, or into DynamoDB's syntax error.
+//! 1. `lexer` and `syntax` turn a text into nodes, or into DynamoDB's syntax error; `cache` keeps the nodes of texts that
+//!    come again.
 //! 2. `check` puts names and values in place of placeholders and refuses, with DynamoDB's words, what has no meaning;
 //!    each language's own rules are in `condition`, `actions` and `key_condition`.
 //! 3. The tree (`tree`) is encoded as a program: prefix code with lengths, described in docs/WIRE.md, "Expression programs".
@@ -21,6 +22,8 @@
 
 mod lexer;
 mod syntax;
+
+mod cache;
 
 mod placeholders;
 mod reserved;
@@ -43,6 +46,7 @@ mod testing;
 mod tests;
 
 pub use actions::parse_update;
+pub use cache::{CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, ExpressionCache, ExpressionCacheStats};
 pub use check::parse_projection;
 pub use condition::parse_condition;
 pub use key_condition::parse_key_condition;

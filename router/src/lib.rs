@@ -41,6 +41,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::expression::{ExpressionCache, ExpressionCacheStats};
 use model::item::ItemBuilder;
 use net::map::MapCell;
 use net::mesh::Mesh;
@@ -91,6 +92,8 @@ pub struct Router<R: Runtime> {
     tls: RefCell<Option<TlsServer>>,
     /// Its buffers serve one body after the other; borrowed only while one is decoded.
     pub(crate) builder: RefCell<ItemBuilder>,
+    /// The expressions that came to this core.
+    pub(crate) expressions: ExpressionCache,
     /// The second that `date` is of, and the date.
     date: Cell<(u64, [u8; 29])>,
 }
@@ -101,8 +104,8 @@ impl<R: Runtime> Router<R> {
         let server = Rc::new(Server::new(options.server));
         let date = Cell::new((0, http::response::http_date(0)));
         let access = RefCell::new(Access::new(options.users.clone()));
-        let tls = RefCell::default();
-        Rc::new(Router { rt, options, mesh, map, server, access, tls, builder: RefCell::default(), date })
+        let (tls, builder, expressions) = (RefCell::default(), RefCell::default(), ExpressionCache::new());
+        Rc::new(Router { rt, options, mesh, map, server, access, tls, builder, expressions, date })
     }
 
     /// Accepts connections and answers them until [`Router::stop`], and the last connection is gone.
@@ -140,6 +143,11 @@ impl<R: Runtime> Router<R> {
     /// What is known of users now.
     pub(crate) fn access(&self) -> Rc<Access> {
         self.access.borrow().clone()
+    }
+
+    /// Figures of the cache of parsed expressions.
+    pub fn expression_stats(&self) -> ExpressionCacheStats {
+        self.expressions.stats()
     }
 
     /// Answers one call of the API: appends the JSON to `out` and returns the status.

@@ -1,10 +1,10 @@
 //! Update expressions: what actions and their functions accept.
 
 use super::{
-    Action, ExpressionKind, Path, Placeholders, SetValue, Sign, Update, Wording,
+    Action, ExpressionKind, Path, Placeholders, SetValue, Sign, Update, Wording, cache,
     check::{Checker, Fault, invalid, type_of_value},
     condition,
-    syntax::{self, ActionText, Node},
+    syntax::{ActionText, Node},
 };
 use crate::{error::ApiError, key::KeySchema};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use std::rc::Rc;
 /// Parses an `UpdateExpression`.
 pub fn parse_update(text: &str, placeholders: &mut Placeholders<'_>) -> Result<Update, ApiError> {
     let kind = ExpressionKind::Update;
-    let parsed = syntax::parse_update(text).map_err(|detail| invalid(kind, &detail))?;
+    let parsed = cache::update(placeholders.cache, text).map_err(|detail| invalid(kind, &detail))?;
     let mut checker = Checker::new(kind, placeholders);
     let actions: Vec<Action> = parsed.tree.iter().map(|action| checker.action(action)).collect();
     let paths: Vec<Path> = actions.iter().map(|action| action.path().clone()).collect();
@@ -45,7 +45,7 @@ impl Update {
 }
 
 impl Checker<'_, '_> {
-    fn action(&mut self, action: &ActionText<'_>) -> Action {
+    fn action(&mut self, action: &ActionText) -> Action {
         match action {
             ActionText::Set(path, node) => Action::Set(self.path(path), self.set_value(node)),
             ActionText::Remove(path) => Action::Remove(self.path(path)),
@@ -70,7 +70,7 @@ impl Checker<'_, '_> {
         value
     }
 
-    fn set_value(&mut self, node: &Node<'_>) -> SetValue {
+    fn set_value(&mut self, node: &Node) -> SetValue {
         match node {
             Node::Path(path) => SetValue::Path(self.path(path)),
             Node::Value(alias) => SetValue::Value(self.value(alias)),
@@ -80,7 +80,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn arithmetic(&mut self, sign: Sign, operands: &[Node<'_>; 2]) -> SetValue {
+    fn arithmetic(&mut self, sign: Sign, operands: &[Node; 2]) -> SetValue {
         let operands = operands.each_ref().map(|node| self.set_value(node));
         let operator = if sign == Sign::Plus { "+" } else { "-" };
         for operand in &operands {
@@ -89,7 +89,7 @@ impl Checker<'_, '_> {
         SetValue::Arithmetic(sign, Box::new(operands))
     }
 
-    fn set_function(&mut self, name: &str, operands: &[Node<'_>]) -> SetValue {
+    fn set_function(&mut self, name: &str, operands: &[Node]) -> SetValue {
         let checked: Vec<SetValue> = operands.iter().map(|node| self.set_value(node)).collect();
         match name {
             "if_not_exists" => self.if_not_exists(checked),

@@ -7,7 +7,7 @@
 //! The languages' own rules are beside: `condition`, `actions`, `key_condition`.
 
 use super::{
-    ExpressionKind, OPERATORS_MAX, Path, Placeholders, Projection, Segment,
+    ExpressionKind, OPERATORS_MAX, Path, Placeholders, Projection, Segment, cache,
     syntax::{self, Parsed, PathText, SegmentText},
 };
 use crate::{
@@ -23,7 +23,7 @@ const INDEX_MAX: u32 = i32::MAX as u32;
 /// Parses a `ProjectionExpression`.
 pub fn parse_projection(text: &str, placeholders: &mut Placeholders<'_>) -> Result<Projection, ApiError> {
     let kind = ExpressionKind::Projection;
-    let parsed = syntax::parse_projection(text).map_err(|detail| invalid(kind, &detail))?;
+    let parsed = cache::projection(placeholders.cache, text).map_err(|detail| invalid(kind, &detail))?;
     let mut checker = Checker::new(kind, placeholders);
     let paths: Vec<Path> = parsed.tree.iter().map(|path| checker.path(path)).collect();
     checker.disjoint(&paths);
@@ -97,7 +97,7 @@ impl<'c, 'a> Checker<'c, 'a> {
 
     // Paths.
 
-    pub(super) fn path(&mut self, text: &PathText<'_>) -> Path {
+    pub(super) fn path(&mut self, text: &PathText) -> Path {
         let segments: Vec<Segment> = text.0.iter().map(|segment| self.segment(segment)).collect();
         if segments.len() > NESTING_MAX {
             self.note(Fault::PathShape, || {
@@ -107,8 +107,8 @@ impl<'c, 'a> Checker<'c, 'a> {
         Path(segments)
     }
 
-    fn segment(&mut self, text: &SegmentText<'_>) -> Segment {
-        match *text {
+    fn segment(&mut self, text: &SegmentText) -> Segment {
+        match text {
             SegmentText::Name(name) => {
                 if super::reserved::is_reserved(name) {
                     self.note(Fault::Reserved, || {

@@ -1,9 +1,9 @@
 //! Condition and filter expressions: what operators and functions accept.
 
 use super::{
-    Comparator, Condition, ExpressionKind, Operand, Path, Placeholders,
+    Comparator, Condition, ExpressionKind, Operand, Path, Placeholders, cache,
     check::{Checker, Fault, invalid, type_of_value},
-    syntax::{self, Node},
+    syntax::Node,
 };
 use base64::Engine as _;
 
@@ -27,7 +27,7 @@ pub fn parse_condition(
     text: &str,
     placeholders: &mut Placeholders<'_>,
 ) -> Result<Condition, ApiError> {
-    let parsed = syntax::parse_condition(kind, text).map_err(|detail| invalid(kind, &detail))?;
+    let parsed = cache::condition(placeholders.cache, kind, text).map_err(|detail| invalid(kind, &detail))?;
     let mut checker = Checker::new(kind, placeholders);
     let condition = checker.condition(&parsed.tree);
     checker.finish(&parsed, condition)
@@ -96,7 +96,7 @@ fn nothing() -> Operand {
 }
 
 impl Checker<'_, '_> {
-    pub(super) fn condition(&mut self, node: &Node<'_>) -> Condition {
+    pub(super) fn condition(&mut self, node: &Node) -> Condition {
         match node {
             Node::And(nodes) => Condition::And(nodes.iter().map(|node| self.condition(node)).collect()),
             Node::Or(nodes) => Condition::Or(nodes.iter().map(|node| self.condition(node)).collect()),
@@ -111,7 +111,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn comparison(&mut self, comparator: Comparator, operands: &[Node<'_>; 2]) -> Condition {
+    fn comparison(&mut self, comparator: Comparator, operands: &[Node; 2]) -> Condition {
         let [left, right] = operands.each_ref().map(|node| self.operand(node));
         if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
             self.operand_type(comparator.sign(), type_of(&left), &ORDERED);
@@ -121,7 +121,7 @@ impl Checker<'_, '_> {
         Condition::Compare(comparator, left, right)
     }
 
-    fn between(&mut self, operands: &[Node<'_>; 3]) -> Condition {
+    fn between(&mut self, operands: &[Node; 3]) -> Condition {
         let [value, lower, upper] = operands.each_ref().map(|node| self.operand(node));
         for operand in [&value, &lower, &upper] {
             self.operand_type("BETWEEN", type_of(operand), &ORDERED);
@@ -152,7 +152,7 @@ impl Checker<'_, '_> {
         });
     }
 
-    fn choices(&mut self, value: &Node<'_>, choices: &[Node<'_>]) -> Condition {
+    fn choices(&mut self, value: &Node, choices: &[Node]) -> Condition {
         if choices.len() > IN_OPERANDS_MAX {
             self.note(Fault::OperandCount, || {
                 let problem = "The IN operator is provided with too many operands";
@@ -166,7 +166,7 @@ impl Checker<'_, '_> {
     }
 
     /// A call where a truth value is wanted.
-    fn function(&mut self, name: &str, operands: &[Node<'_>]) -> Condition {
+    fn function(&mut self, name: &str, operands: &[Node]) -> Condition {
         let stand_in = Condition::And(Vec::new());
         match name {
             "attribute_exists" => self.path_operand(name, operands).map(Condition::Exists),
@@ -186,12 +186,12 @@ impl Checker<'_, '_> {
         .unwrap_or(stand_in)
     }
 
-    fn path_operand(&mut self, name: &str, operands: &[Node<'_>]) -> Option<Path> {
+    fn path_operand(&mut self, name: &str, operands: &[Node]) -> Option<Path> {
         let mut checked = self.operands(name, operands, 1)?;
         self.as_path(name, checked.remove(0))
     }
 
-    fn attribute_type(&mut self, operands: &[Node<'_>]) -> Option<Condition> {
+    fn attribute_type(&mut self, operands: &[Node]) -> Option<Condition> {
         let mut checked = self.operands("attribute_type", operands, 2)?;
         let name = checked.remove(1);
         let path = self.as_path("attribute_type", checked.remove(0));
@@ -221,7 +221,7 @@ impl Checker<'_, '_> {
         known.copied()
     }
 
-    fn begins_with(&mut self, operands: &[Node<'_>]) -> Option<Condition> {
+    fn begins_with(&mut self, operands: &[Node]) -> Option<Condition> {
         let [value, prefix] = self.two_operands("begins_with", operands)?;
         self.operand_type("begins_with", type_of(&value), &PREFIXED);
         self.operand_type("begins_with", type_of(&prefix), &PREFIXED);
@@ -229,7 +229,7 @@ impl Checker<'_, '_> {
         Some(Condition::BeginsWith(value, prefix))
     }
 
-    fn contains(&mut self, operands: &[Node<'_>]) -> Option<Condition> {
+    fn contains(&mut self, operands: &[Node]) -> Option<Condition> {
         let [value, part] = self.two_operands("contains", operands)?;
         self.operand_type("contains", type_of(&value), &CONTAINERS);
         self.distinct("contains", &value, [&part]);
@@ -237,11 +237,11 @@ impl Checker<'_, '_> {
     }
 
     /// A call where a value is wanted: only `size` is one.
-    fn operand(&mut self, node: &Node<'_>) -> Operand {
+    fn operand(&mut self, node: &Node) -> Operand {
         match node {
             Node::Path(path) => Operand::Path(self.path(path)),
             Node::Value(alias) => Operand::Value(self.value(alias)),
-            Node::Call("size", operands) => self.size(operands).unwrap_or_else(nothing),
+            Node::Call(name, operands) if &**name == "size" => self.size(operands).unwrap_or_else(nothing),
             Node::Call(name, operands) => {
                 if is_condition(name) {
                     self.misused(name, operands);
@@ -254,18 +254,18 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn size(&mut self, operands: &[Node<'_>]) -> Option<Operand> {
+    fn size(&mut self, operands: &[Node]) -> Option<Operand> {
         let operand = self.operands("size", operands, 1)?.remove(0);
         self.operand_type("size", type_of(&operand), &SIZED);
         Some(Operand::Size(Box::new(operand)))
     }
 
-    fn two_operands(&mut self, name: &str, operands: &[Node<'_>]) -> Option<[Operand; 2]> {
+    fn two_operands(&mut self, name: &str, operands: &[Node]) -> Option<[Operand; 2]> {
         self.operands(name, operands, 2)?.try_into().ok()
     }
 
     /// All operands are looked at, also when their number is wrong: what is wrong in them may be reported first.
-    fn operands(&mut self, name: &str, operands: &[Node<'_>], wanted: usize) -> Option<Vec<Operand>> {
+    fn operands(&mut self, name: &str, operands: &[Node], wanted: usize) -> Option<Vec<Operand>> {
         let checked = operands.iter().map(|node| self.operand(node)).collect();
         self.operand_count(name, operands.len(), wanted).then_some(checked)
     }
@@ -278,14 +278,14 @@ impl Checker<'_, '_> {
         Some(path)
     }
 
-    fn misused(&mut self, name: &str, operands: &[Node<'_>]) {
+    fn misused(&mut self, name: &str, operands: &[Node]) {
         self.note(Fault::Misuse, || {
             format!("The function is not allowed to be used this way in an expression; function: {name}")
         });
         operands.iter().for_each(|node| drop(self.operand(node)));
     }
 
-    fn foreign_function(&mut self, name: &str, operands: &[Node<'_>]) {
+    fn foreign_function(&mut self, name: &str, operands: &[Node]) {
         if matches!(name, "if_not_exists" | "list_append") {
             self.note(Fault::Function, || {
                 format!("The function is not allowed in a condition expression; function: {name}")

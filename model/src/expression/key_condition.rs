@@ -5,8 +5,8 @@
 
 use super::{
     Comparator, Condition, ExpressionKind, KeyCondition, Operand, Path, Placeholders, Segment, SortCondition,
+    cache,
     check::{Checker, invalid},
-    syntax,
 };
 use crate::{
     error::ApiError,
@@ -22,7 +22,7 @@ pub fn parse_key_condition(
     schema: &KeySchema,
 ) -> Result<KeyCondition, ApiError> {
     let kind = ExpressionKind::KeyCondition;
-    let parsed = syntax::parse_condition(kind, text).map_err(|detail| invalid(kind, &detail))?;
+    let parsed = cache::condition(placeholders.cache, kind, text).map_err(|detail| invalid(kind, &detail))?;
     let mut checker = Checker::new(kind, placeholders);
     let condition = checker.condition(&parsed.tree);
     let condition = checker.finish(&parsed, condition)?;

@@ -1,5 +1,6 @@
 //! `ExpressionAttributeNames` and `ExpressionAttributeValues`: what `#name` and `:name` stand for, and which were used.
 
+use super::ExpressionCache;
 use crate::{
     error::ApiError,
     limits::{ATTRIBUTE_NAME_BYTES_MAX, EXPRESSION_VALUES_BYTES_MAX},
@@ -11,6 +12,8 @@ use std::{collections::BTreeMap, rc::Rc};
 pub struct Placeholders<'a> {
     names: BTreeMap<&'a str, Entry<&'a str>>,
     values: BTreeMap<&'a str, Entry<Rc<[u8]>>>,
+    /// Where texts may have been parsed before.
+    pub(super) cache: Option<&'a ExpressionCache>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,11 @@ impl<'a> Placeholders<'a> {
     /// No names, no values.
     pub fn new() -> Placeholders<'a> {
         Placeholders::default()
+    }
+
+    /// No names, no values; texts that were parsed before are found in `cache`.
+    pub fn with_cache(cache: &'a ExpressionCache) -> Placeholders<'a> {
+        Placeholders { cache: Some(cache), ..Placeholders::default() }
     }
 
     /// `ExpressionAttributeNames`: `#name` and the attribute's name. Call it only if the request has the parameter.
@@ -55,8 +63,8 @@ impl<'a> Placeholders<'a> {
 
     /// To be called when all of a request's expressions are parsed: each name and value must have been used.
     pub fn check_all_used(&self) -> Result<(), ApiError> {
-        refuse_unused("ExpressionAttributeNames", unused(&self.names))?;
-        refuse_unused("ExpressionAttributeValues", unused(&self.values))
+        refuse_unused("ExpressionAttributeNames", &self.names)?;
+        refuse_unused("ExpressionAttributeValues", &self.values)
     }
 
     /// The attribute's name behind `#name`.
@@ -122,10 +130,11 @@ fn unused<T>(entries: &BTreeMap<&str, Entry<T>>) -> String {
     keys.collect::<Vec<_>>().join(", ")
 }
 
-fn refuse_unused(parameter: &str, keys: String) -> Result<(), ApiError> {
-    if keys.is_empty() {
+fn refuse_unused<T>(parameter: &str, entries: &BTreeMap<&str, Entry<T>>) -> Result<(), ApiError> {
+    if entries.values().all(|entry| entry.used) {
         return Ok(());
     }
+    let keys = unused(entries);
     let message = format!("Value provided in {parameter} unused in expressions: keys: {{{keys}}}");
     Err(ApiError::validation(message))
 }

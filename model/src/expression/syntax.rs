@@ -30,15 +30,18 @@ pub(super) const DEPTH_MAX: usize = OPERATORS_MAX + 10;
 
 /// A path as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PathText<'t>(pub(super) Vec<SegmentText<'t>>);
+pub(super) struct PathText(pub(super) Vec<SegmentText>);
+
+/// A name, an alias or digits. Trees own their words: they outlive the text, in the cache.
+pub(super) type Word = Box<str>;
 
 /// A segment of a path as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SegmentText<'t> {
-    Name(&'t str),
-    Alias(&'t str),
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SegmentText {
+    Name(Word),
+    Alias(Word),
     /// Digits, of any length.
-    Index(&'t str),
+    Index(Word),
 }
 
 /// `=`, `<>`, `<`, `<=`, `>` or `>=`.
@@ -69,20 +72,20 @@ pub enum Sign {
 
 /// A condition or an operand. Parentheses leave no node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Node<'t> {
-    Path(PathText<'t>),
-    Value(&'t str),
-    Call(&'t str, Vec<Node<'t>>),
-    Arithmetic(Sign, Box<[Node<'t>; 2]>),
-    Compare(Comparator, Box<[Node<'t>; 2]>),
-    Between(Box<[Node<'t>; 3]>),
-    In(Box<Node<'t>>, Vec<Node<'t>>),
-    And(Vec<Node<'t>>),
-    Or(Vec<Node<'t>>),
-    Not(Box<Node<'t>>),
+pub(super) enum Node {
+    Path(PathText),
+    Value(Word),
+    Call(Word, Vec<Node>),
+    Arithmetic(Sign, Box<[Node; 2]>),
+    Compare(Comparator, Box<[Node; 2]>),
+    Between(Box<[Node; 3]>),
+    In(Box<Node>, Vec<Node>),
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
 }
 
-impl Node<'_> {
+impl Node {
     /// Whether the node can stand where a truth value is wanted. Of a call only its name tells, later.
     fn may_be_condition(&self) -> bool {
         !matches!(self, Node::Path(_) | Node::Value(_) | Node::Arithmetic(..))
@@ -95,11 +98,11 @@ impl Node<'_> {
 
 /// One action of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ActionText<'t> {
-    Set(PathText<'t>, Node<'t>),
-    Remove(PathText<'t>),
-    Add(PathText<'t>, &'t str),
-    Delete(PathText<'t>, &'t str),
+pub(super) enum ActionText {
+    Set(PathText, Node),
+    Remove(PathText),
+    Add(PathText, Word),
+    Delete(PathText, Word),
 }
 
 /// A parsed text, and what was noticed on the way that is not a matter of syntax.
@@ -112,7 +115,7 @@ pub(super) struct Parsed<T> {
     pub(super) repeated_section: Option<&'static str>,
 }
 
-pub(super) fn parse_condition(kind: ExpressionKind, text: &str) -> Result<Parsed<Node<'_>>, String> {
+pub(super) fn parse_condition(kind: ExpressionKind, text: &str) -> Result<Parsed<Node>, String> {
     parse(kind, text, |parser| {
         let node = parser.logical()?;
         parser.require_condition(&node)?;
@@ -120,11 +123,11 @@ pub(super) fn parse_condition(kind: ExpressionKind, text: &str) -> Result<Parsed
     })
 }
 
-pub(super) fn parse_projection(text: &str) -> Result<Parsed<Vec<PathText<'_>>>, String> {
+pub(super) fn parse_projection(text: &str) -> Result<Parsed<Vec<PathText>>, String> {
     parse(ExpressionKind::Projection, text, |parser| parser.list(Parser::path))
 }
 
-pub(super) fn parse_update(text: &str) -> Result<Parsed<Vec<ActionText<'_>>>, String> {
+pub(super) fn parse_update(text: &str) -> Result<Parsed<Vec<ActionText>>, String> {
     parse(ExpressionKind::Update, text, |parser| parser.sections())
 }
 
@@ -190,7 +193,7 @@ impl<'t> Parser<'t> {
 
     // Conditions.
 
-    fn logical(&mut self) -> Result<Node<'t>, String> {
+    fn logical(&mut self) -> Result<Node, String> {
         let mut any = Vec::new();
         let mut all = Vec::new();
         loop {
@@ -216,7 +219,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Pairs of NOT cancel out, so that a long row of them is no deeper than one.
-    fn negation(&mut self) -> Result<Node<'t>, String> {
+    fn negation(&mut self) -> Result<Node, String> {
         let mut negations = 0;
         while self.current.kind == Kind::Not {
             negations += 1;
@@ -230,7 +233,7 @@ impl<'t> Parser<'t> {
         Ok(if negations % 2 == 1 { Node::Not(Box::new(node)) } else { node })
     }
 
-    fn predicate(&mut self) -> Result<Node<'t>, String> {
+    fn predicate(&mut self) -> Result<Node, String> {
         let left = match self.current.kind {
             Kind::Open => self.group(Self::logical)?,
             _ => self.operand()?,
@@ -248,14 +251,14 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn comparison(&mut self, left: Node<'t>, comparator: Comparator) -> Result<Node<'t>, String> {
+    fn comparison(&mut self, left: Node, comparator: Comparator) -> Result<Node, String> {
         self.operators += 1;
         self.advance();
         let right = self.operand()?;
         Ok(Node::Compare(comparator, Box::new([left, right])))
     }
 
-    fn between(&mut self, value: Node<'t>) -> Result<Node<'t>, String> {
+    fn between(&mut self, value: Node) -> Result<Node, String> {
         self.operators += 1;
         self.advance();
         let lower = self.operand()?;
@@ -264,7 +267,7 @@ impl<'t> Parser<'t> {
         Ok(Node::Between(Box::new([value, lower, upper])))
     }
 
-    fn choices(&mut self, value: Node<'t>) -> Result<Node<'t>, String> {
+    fn choices(&mut self, value: Node) -> Result<Node, String> {
         self.operators += 1;
         self.advance();
         self.expect(Kind::Open)?;
@@ -275,12 +278,12 @@ impl<'t> Parser<'t> {
 
     // Operands.
 
-    fn operand(&mut self) -> Result<Node<'t>, String> {
+    fn operand(&mut self) -> Result<Node, String> {
         let token = self.current;
         match token.kind {
             Kind::Value => {
                 self.advance();
-                Ok(Node::Value(token.text))
+                Ok(Node::Value(token.text.into()))
             }
             Kind::Open => self.group(Self::operand),
             Kind::Name => {
@@ -291,17 +294,17 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn call(&mut self, name: &'t str) -> Result<Node<'t>, String> {
+    fn call(&mut self, name: &'t str) -> Result<Node, String> {
         self.operators += 1;
         self.enter()?;
         self.expect(Kind::Open)?;
         let operands = self.list(Self::operand)?;
         self.expect(Kind::Close)?;
         self.depth -= 1;
-        Ok(Node::Call(name, operands))
+        Ok(Node::Call(name.into(), operands))
     }
 
-    fn group(&mut self, inner: fn(&mut Self) -> Result<Node<'t>, String>) -> Result<Node<'t>, String> {
+    fn group(&mut self, inner: fn(&mut Self) -> Result<Node, String>) -> Result<Node, String> {
         let open = self.current.start;
         self.enter()?;
         self.expect(Kind::Open)?;
@@ -328,16 +331,16 @@ impl<'t> Parser<'t> {
 
     // Paths.
 
-    fn path(&mut self) -> Result<PathText<'t>, String> {
+    fn path(&mut self) -> Result<PathText, String> {
         let first = self.segment_name()?;
         self.segments_after(first)
     }
 
-    fn path_after(&mut self, name: Token<'t>) -> Result<Node<'t>, String> {
-        Ok(Node::Path(self.segments_after(SegmentText::Name(name.text))?))
+    fn path_after(&mut self, name: Token<'t>) -> Result<Node, String> {
+        Ok(Node::Path(self.segments_after(SegmentText::Name(name.text.into()))?))
     }
 
-    fn segments_after(&mut self, first: SegmentText<'t>) -> Result<PathText<'t>, String> {
+    fn segments_after(&mut self, first: SegmentText) -> Result<PathText, String> {
         let mut segments = vec![first];
         loop {
             match self.current.kind {
@@ -349,18 +352,18 @@ impl<'t> Parser<'t> {
                     self.advance();
                     let index = self.expect(Kind::Index)?;
                     self.expect(Kind::CloseIndex)?;
-                    segments.push(SegmentText::Index(index.text));
+                    segments.push(SegmentText::Index(index.text.into()));
                 }
                 _ => return Ok(PathText(segments)),
             }
         }
     }
 
-    fn segment_name(&mut self) -> Result<SegmentText<'t>, String> {
+    fn segment_name(&mut self) -> Result<SegmentText, String> {
         let token = self.current;
         let segment = match token.kind {
-            Kind::Name => SegmentText::Name(token.text),
-            Kind::Alias => SegmentText::Alias(token.text),
+            Kind::Name => SegmentText::Name(token.text.into()),
+            Kind::Alias => SegmentText::Alias(token.text.into()),
             _ => return Err(self.syntax_error()),
         };
         self.advance();
@@ -369,7 +372,7 @@ impl<'t> Parser<'t> {
 
     // Updates.
 
-    fn sections(&mut self) -> Result<Vec<ActionText<'t>>, String> {
+    fn sections(&mut self) -> Result<Vec<ActionText>, String> {
         let mut actions = Vec::new();
         let mut seen = [false; 4];
         loop {
@@ -389,13 +392,13 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn set_action(&mut self) -> Result<ActionText<'t>, String> {
+    fn set_action(&mut self) -> Result<ActionText, String> {
         let path = self.path()?;
         self.expect(Kind::Equal)?;
         Ok(ActionText::Set(path, self.sum()?))
     }
 
-    fn sum(&mut self) -> Result<Node<'t>, String> {
+    fn sum(&mut self) -> Result<Node, String> {
         let left = if self.current.kind == Kind::Open { self.group(Self::sum)? } else { self.operand()? };
         let sign = match self.current.kind {
             Kind::Plus => Sign::Plus,
@@ -411,16 +414,16 @@ impl<'t> Parser<'t> {
         Ok(Node::Arithmetic(sign, Box::new([left, right])))
     }
 
-    fn remove_action(&mut self) -> Result<ActionText<'t>, String> {
+    fn remove_action(&mut self) -> Result<ActionText, String> {
         Ok(ActionText::Remove(self.path()?))
     }
 
-    fn add_action(&mut self) -> Result<ActionText<'t>, String> {
-        Ok(ActionText::Add(self.path()?, self.expect(Kind::Value)?.text))
+    fn add_action(&mut self) -> Result<ActionText, String> {
+        Ok(ActionText::Add(self.path()?, self.expect(Kind::Value)?.text.into()))
     }
 
-    fn delete_action(&mut self) -> Result<ActionText<'t>, String> {
-        Ok(ActionText::Delete(self.path()?, self.expect(Kind::Value)?.text))
+    fn delete_action(&mut self) -> Result<ActionText, String> {
+        Ok(ActionText::Delete(self.path()?, self.expect(Kind::Value)?.text.into()))
     }
 
     // Helpers.
@@ -448,7 +451,7 @@ impl<'t> Parser<'t> {
         Ok(token)
     }
 
-    fn require_condition(&self, node: &Node<'_>) -> Result<(), String> {
+    fn require_condition(&self, node: &Node) -> Result<(), String> {
         if node.may_be_condition() { Ok(()) } else { Err(self.syntax_error()) }
     }
 
@@ -482,7 +485,7 @@ fn comparator(kind: Kind) -> Option<Comparator> {
 }
 
 /// One node stands for itself, several are joined.
-fn join<'t>(operator: fn(Vec<Node<'t>>) -> Node<'t>, mut nodes: Vec<Node<'t>>) -> Node<'t> {
+fn join(operator: fn(Vec<Node>) -> Node, mut nodes: Vec<Node>) -> Node {
     if nodes.len() == 1 { nodes.remove(0) } else { operator(nodes) }
 }
 

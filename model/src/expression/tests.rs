@@ -83,7 +83,7 @@ const PHRASES: [&str; 16] = [
     "sk > :v",
 ];
 
-fn draw_text(chance: &mut Chance) -> String {
+pub(super) fn draw_text(chance: &mut Chance) -> String {
     let mut text = String::new();
     for _ in 0..=chance.below(12) {
         text.push_str(match chance.below(3) {

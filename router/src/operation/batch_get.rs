@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use model::error::ApiError;
+use model::expression::ExpressionCache;
 use model::item::ItemRef;
 use model::key::{Token, encode_key, key_of_request, keyspace};
 use model::limits::{BATCH_GET_BYTES_MAX, BATCH_GET_KEYS_MAX};
@@ -35,7 +36,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn take(given: Cow<'a, str>, value: Value<'a>) -> Result<Asked<'a>, ApiError> {
+    fn take(given: Cow<'a, str>, value: Value<'a>, cache: &ExpressionCache) -> Result<Asked<'a>, ApiError> {
         let mut parameters =
             value.into_structure(&tables::KEYS_AND_ATTRIBUTES).expect("the constraints let no table be null");
         let echoed =
@@ -48,7 +49,7 @@ impl<'a> Asked<'a> {
             other => panic!("a key in its table, not {other:?}"),
         });
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        let mut placeholders = expressions.placeholders()?;
+        let mut placeholders = expressions.placeholders(cache)?;
         let projection = take_projection(&mut parameters, &mut placeholders)?;
         placeholders.check_all_used()?;
         let consistent = parameters.boolean("ConsistentRead").unwrap_or(false);
@@ -76,7 +77,7 @@ pub(crate) async fn batch_get_item<R: Runtime>(
     let wanted = Wanted::take(&mut parameters);
     let entries = parameters.map("RequestItems").expect("the constraints require it");
     parameters.finish()?;
-    let asked = entries.into_iter().map(|(given, value)| Asked::take(given, value));
+    let asked = entries.into_iter().map(|(given, value)| Asked::take(given, value, &router.expressions));
     let asked = asked.collect::<Result<Vec<_>, _>>()?;
     if asked.iter().map(|table| table.keys.len()).sum::<usize>() > BATCH_GET_KEYS_MAX {
         return Err(ApiError::validation("Too many items requested for the BatchGetItem call"));

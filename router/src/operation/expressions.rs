@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use model::error::ApiError;
 use model::expression::{
-    Condition, ExpressionKind, Placeholders, Projection, Update, legacy, parse_condition, parse_projection,
-    parse_update,
+    Condition, ExpressionCache, ExpressionKind, Placeholders, Projection, Update, legacy, parse_condition,
+    parse_projection, parse_update,
 };
 use model::key::KeySchema;
 
@@ -56,8 +56,11 @@ impl<'a> Given<'a> {
     }
 
     /// For the parsers; refuses keys that are no placeholders.
-    pub(crate) fn placeholders(&self) -> Result<Placeholders<'_>, ApiError> {
-        let mut placeholders = Placeholders::new();
+    pub(crate) fn placeholders<'p>(
+        &'p self,
+        cache: &'p ExpressionCache,
+    ) -> Result<Placeholders<'p>, ApiError> {
+        let mut placeholders = Placeholders::with_cache(cache);
         if let Some(names) = &self.names {
             placeholders.set_names(names.iter().map(|(key, name)| (&**key, as_text(name))))?;
         }

@@ -189,7 +189,7 @@ pub(crate) async fn query<R: Runtime>(
     out: &mut Vec<u8>,
 ) -> Result<(), ApiError> {
     let given = Given::take(&mut parameters, &QUERY_RULES)?;
-    let mut placeholders = given.placeholders()?;
+    let mut placeholders = given.placeholders(&router.expressions)?;
     let terms = Terms::take(&mut parameters, &mut placeholders, "QueryFilter")?;
     let wanted = KeysWanted::take(&mut parameters)?;
     let forward = parameters.boolean("ScanIndexForward").unwrap_or(true);
@@ -289,7 +289,7 @@ pub(crate) async fn scan<R: Runtime>(
 ) -> Result<(), ApiError> {
     let given = Given::take(&mut parameters, &SCAN_RULES)?;
     let segment = Segment::take(&mut parameters)?;
-    let mut placeholders = given.placeholders()?;
+    let mut placeholders = given.placeholders(&router.expressions)?;
     let terms = Terms::take(&mut parameters, &mut placeholders, "ScanFilter")?;
     placeholders.check_all_used()?;
     let name = super::take_table_name(&mut parameters);

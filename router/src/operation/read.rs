@@ -26,7 +26,7 @@ pub(crate) async fn get_item<R: Runtime>(
 ) -> Result<(), ApiError> {
     let given = Given::take(&mut parameters, &RULES)?;
     let key = parameters.item("Key").expect("the constraints require it")?;
-    let mut placeholders = given.placeholders()?;
+    let mut placeholders = given.placeholders(&router.expressions)?;
     let projection =
         take_projection(&mut parameters, &mut placeholders)?.map(|projection| projection.encode());
     placeholders.check_all_used()?;

@@ -69,7 +69,7 @@ pub(crate) async fn put_item<R: Runtime>(
     let item = parameters.item("Item").expect("the constraints require it")?;
     let return_old = take_old_or_none(&mut parameters)?;
     super::check_item_size(&item)?;
-    let mut placeholders = given.placeholders()?;
+    let mut placeholders = given.placeholders(&router.expressions)?;
     let terms = Terms::take(&mut parameters, &mut placeholders)?;
     placeholders.check_all_used()?;
     let name = super::take_table_name(&mut parameters);
@@ -96,7 +96,7 @@ pub(crate) async fn delete_item<R: Runtime>(
     let given = Given::take(&mut parameters, &RULES)?;
     let key = parameters.item("Key").expect("the constraints require it")?;
     let return_old = take_old_or_none(&mut parameters)?;
-    let mut placeholders = given.placeholders()?;
+    let mut placeholders = given.placeholders(&router.expressions)?;
     let terms = Terms::take(&mut parameters, &mut placeholders)?;
     placeholders.check_all_used()?;
     let name = super::take_table_name(&mut parameters);
@@ -122,7 +122,7 @@ pub(crate) async fn update_item<R: Runtime>(
     let given = Given::take(&mut parameters, &UPDATE_RULES)?;
     let key_item = parameters.item("Key").expect("the constraints require it")?;
     let returns = take_returns(&mut parameters);
-    let mut placeholders = given.placeholders()?;
+    let mut placeholders = given.placeholders(&router.expressions)?;
     let update = take_update(&mut parameters, &mut placeholders)?;
     let terms = Terms::take(&mut parameters, &mut placeholders)?;
     placeholders.check_all_used()?;

@@ -25,8 +25,8 @@ fn check_projection(text: &str, expected: &str) {
 }
 
 /// With every operator in parentheses.
-fn show(node: &Node<'_>) -> String {
-    let row = |nodes: &[Node<'_>], between: &str| nodes.iter().map(show).collect::<Vec<_>>().join(between);
+fn show(node: &Node) -> String {
+    let row = |nodes: &[Node], between: &str| nodes.iter().map(show).collect::<Vec<_>>().join(between);
     match node {
         Node::Path(path) => show_path(path),
         Node::Value(alias) => alias.to_string(),
@@ -45,15 +45,15 @@ fn show(node: &Node<'_>) -> String {
     }
 }
 
-fn show_path(path: &PathText<'_>) -> String {
-    let segment = |segment: &SegmentText<'_>| match segment {
+fn show_path(path: &PathText) -> String {
+    let segment = |segment: &SegmentText| match segment {
         SegmentText::Name(name) | SegmentText::Alias(name) => name.to_string(),
         SegmentText::Index(index) => format!("[{index}]"),
     };
     path.0.iter().map(segment).collect::<Vec<_>>().join(".")
 }
 
-fn show_action(action: &ActionText<'_>) -> String {
+fn show_action(action: &ActionText) -> String {
     match action {
         ActionText::Set(path, node) => format!("set {} {}", show_path(path), show(node)),
         ActionText::Remove(path) => format!("remove {}", show_path(path)),
