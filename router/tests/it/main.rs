@@ -4,6 +4,7 @@ mod access;
 mod calls;
 mod connections;
 mod fuzz;
+mod hostile;
 mod large;
 mod packed;
 mod script;
