@@ -37,7 +37,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("httparse", &["fuzz_targets", "perf", "router"]),
     ("ring", &["router", "torc"]),
     ("rustls", &["runtime"]),
-    ("serde_json", &["perf", "torc"]),
+    ("serde_json", &["fuzz_targets", "perf", "torc"]),
     ("base64", &["model", "router", "torc"]),
     ("anyhow", &["perf", "torc"]),
     ("clap", &["perf", "torc"]),

@@ -16,13 +16,18 @@
 
 mod block;
 mod canary;
+mod expression;
 mod http;
 mod item;
+mod json;
 pub mod log_replay;
 mod manifest;
+mod number;
 mod packed;
+mod request;
 mod signature;
 pub mod sstable;
+mod wire;
 
 /// One thing that is fuzzed.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +52,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "http", run: http::run, input_bytes_max: 8192, canary: false },
     Target { name: "packed", run: packed::run, input_bytes_max: 4096, canary: false },
     Target { name: "signature", run: signature::run, input_bytes_max: 4096, canary: false },
+    Target { name: "number", run: number::run, input_bytes_max: 512, canary: false },
+    Target { name: "expression", run: expression::run, input_bytes_max: 4096, canary: false },
+    Target { name: "program", run: expression::run_program, input_bytes_max: 4096, canary: false },
+    Target { name: "json", run: json::run, input_bytes_max: 8192, canary: false },
+    Target { name: "request", run: request::run, input_bytes_max: 8192, canary: false },
+    Target { name: "message", run: wire::run_message, input_bytes_max: 4096, canary: false },
+    Target { name: "frame", run: wire::run_frame, input_bytes_max: 4096, canary: false },
     Target { name: "canary", run: canary::run, input_bytes_max: 64, canary: true },
 ];
 
