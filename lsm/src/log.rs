@@ -81,7 +81,7 @@ pub struct Record<'a> {
     pub payload: &'a [u8],
 }
 
-/// One record as replay gives it back.
+/// One record with a payload of its own, for whoever keeps it: see [`Record::owned`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedRecord {
     /// As in [`Record`].
@@ -94,6 +94,14 @@ pub struct OwnedRecord {
     pub index: u64,
     /// As in [`Record`].
     pub payload: Vec<u8>,
+}
+
+impl Record<'_> {
+    /// The same with a copy of the payload.
+    pub fn owned(&self) -> OwnedRecord {
+        let Record { kind, stream, term, index, payload } = *self;
+        OwnedRecord { kind, stream, term, index, payload: payload.to_vec() }
+    }
 }
 
 /// How a log is opened. `LogOptions::new(dir, identity)` has the defaults.
@@ -210,8 +218,16 @@ pub struct Stats {
     pub written_bytes: u64,
     /// Writes in flight now.
     pub writes_in_flight: usize,
-    /// Bytes appended and not yet durable.
+    /// Bytes appended and not yet durable, record headers included; `buffered_bytes_max` at most.
     pub buffered_bytes: usize,
+    /// Bytes, record headers included, that would be taken now, about (blocks are filled up with zeros): back-pressure
+    /// as a number. It shrinks as records wait for the device and as prepared room is used up, and grows as writes
+    /// complete and room is prepared. At 0, or when it is less than the record, [`Log::append`] says `Busy` and
+    /// [`Log::ready`] waits; who looks at it can slow down before.
+    pub budget_bytes: usize,
+    /// The disk has no room, or the log has all the segments it may have: records are refused with `Full` once the
+    /// prepared room is used up, until segments are released or there is room.
+    pub full: bool,
     /// Segments that hold records somebody needs, the one being written included.
     pub segments_live: usize,
     /// Segments that are ready to be written or recycled.
@@ -308,7 +324,8 @@ impl<R: Runtime> Log<R> {
         tasks.idle = Some(inner.rt.spawn(Class::Background, idle));
     }
 
-    /// Copies a record into the open batch and names the place where it ends. Not durable yet: see [`Log::durable`].
+    /// Copies a record into the open batch, the one copy on its way to the device, and names the place where it ends.
+    /// Allocates nothing once the log is warm. Not durable yet: see [`Log::durable`].
     ///
     /// Errors: `TooLarge`; `Busy` when buffers or prepared room are used up at this moment (wait for [`Log::ready`]);
     /// `Full`; `Poisoned`; `Closed`. After any of them nothing was appended.
@@ -376,8 +393,10 @@ impl<R: Runtime> Log<R> {
     /// (W10). A segment is given back only when all older ones are.
     pub fn release(&self, covered: impl Fn(u64) -> u64) {
         let inner = &self.handle.inner;
-        inner.tail.borrow_mut().release(covered);
-        inner.prepare.notify_all();
+        let freed = inner.tail.borrow_mut().release(covered);
+        if freed > 0 {
+            inner.prepare.notify_all();
+        }
     }
 
     /// Waits for what was appended, marks the end, and accepts nothing more.

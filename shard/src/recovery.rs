@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::command::{Command, RECORD_KIND};
 use crate::error::Error;
 use crate::shard::ShardOptions;
-use lsm::log::{OwnedRecord, Replay};
+use lsm::log::{Record, Replay};
 use lsm::{Mark, Tree, WriteBatch};
 use model::ring::VnodeId;
 use runtime::Runtime;
@@ -36,10 +36,16 @@ pub async fn replay<R: Runtime>(
             senseless("the log holds an entry of a vnode that is not this shard's".to_string())
         })?;
         check_order(&record, seen.insert(vnode, record.index), *applied).map_err(senseless)?;
-        let command = Command::decode(&record.payload).map_err(|what| senseless(what.to_string()))?;
+        let command = Command::decode(record.payload).map_err(|what| senseless(what.to_string()))?;
         clock.witness(command.stamp);
         if record.index > *applied {
-            tree.ready().await?;
+            match tree.ready().await {
+                Err(error @ lsm::Error::Poisoned { .. }) => return Err(error.into()),
+                // On a full disk, or beside a rotten SSTable, the memtables take it all the same: no more than they did
+                // before the stop, since what the log holds beyond the tree was in memory then. So the shard opens,
+                // and can be read.
+                Ok(()) | Err(_) => {}
+            }
             batch.clear();
             command.fill(&mut batch);
             tree.apply(&batch, Mark { stream: record.stream, index: record.index });
@@ -53,7 +59,7 @@ pub async fn replay<R: Runtime>(
 }
 
 /// Whether a record follows what came before it: no gap to the entry before, none to what the tree has.
-fn check_order(record: &OwnedRecord, before: Option<u64>, applied: u64) -> Result<(), String> {
+fn check_order(record: &Record<'_>, before: Option<u64>, applied: u64) -> Result<(), String> {
     let index = record.index;
     if record.kind != RECORD_KIND {
         return Err(format!("the log holds a record of unknown kind {} at index {index}", record.kind));

@@ -56,8 +56,8 @@ pub fn run(data: &[u8]) {
 async fn replay(rt: SimRuntime) -> Result<Vec<(Position, OwnedRecord)>, Error> {
     let (log, mut replay) = Log::open(rt, options()).await?;
     let mut records = Vec::new();
-    while let Some(record) = replay.next().await? {
-        records.push(record);
+    while let Some((position, record)) = replay.next().await? {
+        records.push((position, record.owned()));
     }
     log.close().await?;
     Ok(records)

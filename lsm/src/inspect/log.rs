@@ -346,10 +346,8 @@ async fn replay<R: Runtime>(
         summary.payload_bytes += record.payload.len() as u64;
         watch.read(before.replace(position.0).map_or(0, |before| position.0 - before));
         summary.position = position.0;
-        let (path, offset) = replay.place();
-        let crate::log::OwnedRecord { kind, stream, term, index, payload } = &record;
-        let record = Record { kind: *kind, stream: *stream, term: *term, index: *index, payload };
         if let Err(what) = take(&record) {
+            let (path, offset) = replay.place();
             watch.problem(Problem::damage(path, offset, what));
         }
     }

@@ -275,15 +275,22 @@ pub(crate) fn put_record(batch: &mut [u8], start: usize, record: &Record<'_>) ->
 
 /// The record at `start` of a batch, or what is wrong with it.
 pub(crate) fn record_at(batch: &[u8], start: usize) -> Result<RecordAt<'_>, &'static str> {
+    let found = checked_record_at(batch, start)?;
+    let whole = &batch[start..found.end];
+    if u32_at(whole, 0) != crc32c::crc32c(&whole[4..]) {
+        return Err("the record's checksum does not match");
+    }
+    Ok(found)
+}
+
+/// The same, of a batch whose checksum has been found to match: that covers the record's bytes as well.
+pub(crate) fn checked_record_at(batch: &[u8], start: usize) -> Result<RecordAt<'_>, &'static str> {
     let bytes = batch.get(start..).filter(|b| b.len() >= RECORD_HEADER_BYTES);
     let Some(bytes) = bytes else { return Err("the batch ends inside a record") };
     let length = u32_at(bytes, 4) as usize;
     let Some(whole) = bytes.get(..RECORD_HEADER_BYTES + length) else {
         return Err("the record is longer than its batch");
     };
-    if u32_at(whole, 0) != crc32c::crc32c(&whole[4..]) {
-        return Err("the record's checksum does not match");
-    }
     let end = start + whole.len();
     let record = Record {
         kind: whole[8],

@@ -7,6 +7,9 @@
 //! disk that this log has filled. So a new log costs two segments of disk and a few milliseconds, and a log that runs
 //! long enough writes no zeros.
 //!
+//! After recovery it is `begin` that makes the log writable, called once by `replay`; if the disk is full then, the
+//! preparer calls it until there is room.
+//!
 //! Names first: a segment is renamed, and the directory synced, before a byte of its former life is overwritten (W9).
 //! A full disk is no failure: the log says `Full` while it lasts, and the preparer tries again, at once when something
 //! is released, else every now and then.
@@ -16,7 +19,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime::{Buffer, File, OpenOptions, Purpose, Runtime};
+use runtime::{BLOCK_BYTES, Buffer, File, OpenOptions, Purpose, Runtime};
 
 use super::format::{Life, Name};
 use super::tail::{FreeSegment, Piece, Segment};
@@ -32,6 +35,8 @@ type Zeros<R> = Option<Rc<<<R as Runtime>::File as File>::Buffer>>;
 
 /// What to do next.
 enum Step<F> {
+    /// Make the first segment after recovery, which found the disk full.
+    Begin,
     Prewrite(Piece<F>),
     Recycle(FreeSegment),
     Create,
@@ -54,7 +59,11 @@ pub(super) async fn run<R: Runtime>(inner: Rc<Inner<R>>) {
             looked.await;
             continue;
         };
-        match take_step(&inner, step, &mut zeros).await {
+        let taken = match step {
+            Step::Begin => begin(&inner).await,
+            step => take_step(&inner, step, &mut zeros).await,
+        };
+        match taken {
             Ok(()) => {
                 retry = RETRY_MIN;
                 set_full(&inner, false);
@@ -80,6 +89,9 @@ fn set_full<R: Runtime>(inner: &Inner<R>, full: bool) {
 fn next_step<R: Runtime>(inner: &Inner<R>) -> Option<Step<R::File>> {
     let options = &inner.options;
     let mut tail = inner.tail.borrow_mut();
+    if !tail.started {
+        return Some(Step::Begin);
+    }
     let short = tail.room() < options.ahead_bytes;
     if short && let Some(piece) = tail.unwritten() {
         return Some(Step::Prewrite(piece));
@@ -120,13 +132,13 @@ async fn take_step<R: Runtime>(
             inner.tail.borrow_mut().standby.push_back(segment);
         }
         Step::Remove(free) => remove(inner, &free.path).await?,
-        Step::AtBound => return Err(Error::Full { path: inner.options.dir.clone() }),
+        Step::Begin | Step::AtBound => return Err(Error::Full { path: inner.options.dir.clone() }),
     }
     Ok(())
 }
 
 /// Writes the next zeros into a file, durably, and says where they end.
-pub(super) async fn prewrite<R: Runtime>(
+async fn prewrite<R: Runtime>(
     inner: &Inner<R>,
     piece: &Piece<R::File>,
     zeros: &mut Zeros<R>,
@@ -150,8 +162,45 @@ fn zeros_of<R: Runtime>(file: &R::File, size: usize, zeros: &mut Zeros<R>) -> Rc
     fresh
 }
 
+/// Makes the end that recovery found final and the log writable: a new segment, its first piece written, its header
+/// durable (W6). When the disk is full half way, what was made of it is kept for the next try.
+pub(super) async fn begin<R: Runtime>(inner: &Inner<R>) -> Result<(), Error> {
+    inner.tail.borrow().check()?;
+    let head = inner.tail.borrow().head();
+    let begun = inner.tail.borrow_mut().begun.take();
+    let mut segment = match begun {
+        Some(segment) => segment,
+        None => next_segment(inner, head).await?,
+    };
+    while segment.prewritten <= super::FIRST_BATCH {
+        match prewrite(inner, &segment.unwritten(), &mut None).await {
+            Ok(end) => segment.prewritten = end,
+            Err(error) => {
+                inner.tail.borrow_mut().begun = Some(segment);
+                return Err(error);
+            }
+        }
+    }
+    write_header(inner, &segment).await?;
+    inner.tail.borrow_mut().start(segment);
+    Ok(())
+}
+
+/// Says durably where the log ends and where it goes on (W6).
+async fn write_header<R: Runtime>(inner: &Inner<R>, segment: &Segment<R::File>) -> Result<(), Error> {
+    let file = segment.file.as_ref().expect("a new segment is open");
+    let mut buffer = file.buffer(BLOCK_BYTES);
+    inner.tail.borrow_mut().first_header(segment).encode(buffer.as_mut_slice());
+    let written = file.write_at(Rc::new(buffer), 0).await;
+    written.map_err(|error| {
+        // Final (W5), whatever its kind: whether it is there or not is for the next start to see.
+        inner.fail(&format!("{} at byte 0: {error}", segment.path.display()));
+        Error::Io { path: segment.path.to_path_buf(), offset: Some(0), source: Rc::new(error) }
+    })
+}
+
 /// A new segment for recovery to go on in: a free file if there is one.
-pub(super) async fn next_segment<R: Runtime>(inner: &Inner<R>, head: u64) -> Result<Segment<R::File>, Error> {
+async fn next_segment<R: Runtime>(inner: &Inner<R>, head: u64) -> Result<Segment<R::File>, Error> {
     let free = {
         let mut tail = inner.tail.borrow_mut();
         let usable = tail.free.iter().position(|free| free.usable);

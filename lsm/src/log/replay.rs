@@ -4,20 +4,21 @@
 //! somebody was? Every batch and header says up to which lsn all was durable when it was made. If anything behind the
 //! bad batch vouches for it, it is damage, and the log refuses. If nothing does, the log ends there.
 //!
-//! The end is then made final (W6): a new segment whose header says where the one before ends. Until that header is
-//! durable nothing that recovery read has been changed, so a crash in between changes nothing (W13).
+//! The end is then made final (W6, `prepare::begin`): a new segment whose header says where the one before ends. Until
+//! that header is durable nothing that recovery read and that is still needed has been changed, so a crash in between
+//! changes nothing (W13). On a full disk the log is open without it, to be read and released from, and takes nothing.
 
 use std::path::Path;
 use std::rc::Rc;
 
-use runtime::{BLOCK_BYTES, Buffer, File, OpenOptions, Runtime};
+use runtime::{BLOCK_BYTES, File, OpenOptions, Runtime};
 
 use super::format::{BATCH_HEADER_BYTES, SegmentHeader, padded};
 use super::prepare;
 use super::recover::{Found, Survey};
 use super::segment::{Bad, Batch, Reader, WINDOW_BYTES};
 use super::tail::{Coverage, FIRST_BATCH, FreeSegment, Resume, Segment};
-use super::{Canary, Inner, Log, OwnedRecord, Position};
+use super::{Canary, Inner, Log, Position, Record};
 use crate::Error;
 
 /// What the log held when it was opened, in append order.
@@ -37,8 +38,6 @@ pub struct Replay<R: Runtime> {
     batch: Option<Current<R::File>>,
     /// Of each segment read so far.
     coverage: Vec<Coverage>,
-    /// The segment that the log will go on in, when making it stopped half way.
-    next_segment: Option<Segment<R::File>>,
     /// Whoever reads only wants to see: nothing is made final.
     read_only: bool,
     stage: Stage,
@@ -66,6 +65,7 @@ struct Current<F: File> {
 enum Stage {
     Reading,
     Finishing,
+    Beginning,
     Done,
 }
 
@@ -88,7 +88,6 @@ impl<R: Runtime> Replay<R> {
             expected,
             batch: None,
             coverage: Vec::new(),
-            next_segment: None,
             read_only: false,
             stage,
         })
@@ -111,42 +110,49 @@ impl<R: Runtime> Replay<R> {
         (&self.chain[self.at].path, offset)
     }
 
-    /// The next record and where it ends; `None` at the end, and then the log can be appended to.
+    /// The next record and where it ends; `None` at the end, and then the log can be appended to. The payload lies in
+    /// what was read: nothing is copied and nothing allocated per record.
     ///
-    /// Errors: `Corrupt` when acknowledged bytes are damaged (nothing is changed on disk); `Io`; `Full` when there is
-    /// no room to go on (the call may be repeated).
-    pub async fn next(&mut self) -> Result<Option<(Position, OwnedRecord)>, Error> {
+    /// A disk without room for the log to go on is no error here: the log is open, refuses records with `Full`, and
+    /// takes them once there is room.
+    ///
+    /// Errors: `Corrupt` when acknowledged bytes are damaged (nothing is changed on disk); `Io`.
+    pub async fn next(&mut self) -> Result<Option<(Position, Record<'_>)>, Error> {
+        if !self.advance().await? {
+            return Ok(None);
+        }
+        self.take_record().map(Some)
+    }
+
+    /// Goes on to a batch with records left; false at the end.
+    async fn advance(&mut self) -> Result<bool, Error> {
         loop {
-            if let Some(record) = self.next_in_batch()? {
-                return Ok(Some(record));
+            if self.batch.as_ref().is_some_and(|current| current.left > 0) {
+                return Ok(true);
             }
+            self.batch = None;
             match self.stage {
                 Stage::Reading => self.next_batch().await?,
                 Stage::Finishing => self.finish().await?,
-                Stage::Done => return Ok(None),
+                Stage::Beginning => self.begin().await?,
+                Stage::Done => return Ok(false),
             }
         }
     }
 
-    fn next_in_batch(&mut self) -> Result<Option<(Position, OwnedRecord)>, Error> {
-        let Some(current) = self.batch.as_mut().filter(|current| current.left > 0) else {
-            self.batch = None;
-            return Ok(None);
-        };
-        let found = current.batch.record_at(current.start).map_err(|what| {
+    fn take_record(&mut self) -> Result<(Position, Record<'_>), Error> {
+        let current = self.batch.as_mut().expect("the caller saw that records are left");
+        let start = current.start;
+        let found = current.batch.checked_record_at(start).map_err(|what| {
             let path = &self.chain[self.at].path;
-            Error::corrupt(path, current.offset + current.start as u64, what)
+            Error::corrupt(path, current.offset + start as u64, what)
         })?;
-        let record = found.record;
-        let position = Position(current.batch.header.position + found.end as u64);
+        let (record, position) = (found.record, current.batch.header.position + found.end as u64);
+        (current.left, current.start) = (current.left - 1, found.next);
         let coverage = self.coverage.last_mut().expect("each segment that is read has its coverage");
         let last = coverage.entry(record.stream).or_insert(0);
         *last = (*last).max(record.index);
-        let (kind, stream, term, index) = (record.kind, record.stream, record.term, record.index);
-        let owned = OwnedRecord { kind, stream, term, index, payload: record.payload.to_vec() };
-        current.left -= 1;
-        current.start = found.next;
-        Ok(Some((position, owned)))
+        Ok((Position(position), record))
     }
 
     fn inner(&self) -> &Rc<Inner<R>> {
@@ -171,7 +177,7 @@ impl<R: Runtime> Replay<R> {
         }
         if self.reader.is_none() {
             let reader = Reader::open(&self.inner().rt, &self.chain[self.at].path).await?;
-            self.reader = Some(reader);
+            self.reader = Some(reader.read_ahead(&self.inner().rt));
             self.offset = FIRST_BATCH;
             let coverage = self.inner().tail.borrow().new_coverage();
             self.coverage.push(coverage);
@@ -323,7 +329,7 @@ impl<R: Runtime> Replay<R> {
 
 /// Finishing.
 impl<R: Runtime> Replay<R> {
-    /// Makes the end final and the log writable. After an error it can be called again.
+    /// Settles what was read and hands it to the log. After an error it can be called again.
     async fn finish(&mut self) -> Result<(), Error> {
         self.inner().tail.borrow().check()?;
         if self.chain.is_empty() {
@@ -335,10 +341,18 @@ impl<R: Runtime> Replay<R> {
         }
         self.settle_last().await?;
         self.free_others();
-        let head = self.chain.first().map_or(0, |found| found.name.seq);
-        let segment = self.prepare_next(head).await?;
-        self.write_header(&segment, head).await?;
-        self.hand_over(segment, head);
+        self.hand_over();
+        self.stage = Stage::Beginning;
+        Ok(())
+    }
+
+    /// Makes the log writable, or one that is full: then the preparer goes on trying.
+    async fn begin(&mut self) -> Result<(), Error> {
+        match prepare::begin(self.inner()).await {
+            Ok(()) | Err(Error::Full { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.log.start();
         self.stage = Stage::Done;
         Ok(())
     }
@@ -393,45 +407,8 @@ impl<R: Runtime> Replay<R> {
         self.others.clear();
     }
 
-    /// The segment that the log goes on in, with its first piece written. Nothing in the chain is touched.
-    async fn prepare_next(&mut self, head: u64) -> Result<Segment<R::File>, Error> {
-        let inner = Rc::clone(self.inner());
-        let mut segment = match self.next_segment.take() {
-            Some(segment) => segment,
-            None => prepare::next_segment(&inner, head).await?,
-        };
-        while segment.prewritten <= FIRST_BATCH {
-            match prepare::prewrite(&inner, &segment.unwritten(), &mut None).await {
-                Ok(end) => segment.prewritten = end,
-                Err(error) => {
-                    self.next_segment = Some(segment);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(segment)
-    }
-
-    /// Says durably where the log ends and where it goes on (W6).
-    async fn write_header(&self, segment: &Segment<R::File>, head: u64) -> Result<(), Error> {
-        let resume = self.resume();
-        let header = {
-            let mut tail = self.inner().tail.borrow_mut();
-            tail.resume(resume);
-            tail.next_header(segment, head, resume.prev_seq, resume.prev_end)
-        };
-        let file = segment.file.as_ref().expect("a new segment is open");
-        let mut buffer = file.buffer(BLOCK_BYTES);
-        header.encode(buffer.as_mut_slice());
-        let written = file.write_at(Rc::new(buffer), 0).await;
-        written.map_err(|error| {
-            // Final (W5): whether it is there or not is for the next start to see.
-            self.inner().fail(&format!("{} at byte 0: {error}", segment.path.display()));
-            Error::io(&segment.path, Some(0), error)
-        })
-    }
-
-    fn hand_over(&mut self, segment: Segment<R::File>, head: u64) {
+    /// Gives the log what was read. Nothing on disk is changed by it.
+    fn hand_over(&mut self) {
         let read = std::mem::take(&mut self.coverage);
         let mut tail = self.inner().tail.borrow_mut();
         let last = self.chain.len().saturating_sub(1);
@@ -443,9 +420,8 @@ impl<R: Runtime> Replay<R> {
             tail.live.push_back(Segment { path, life: header.life, file: None, prewritten, end, coverage });
         }
         assert_eq!(tail.live.len(), self.chain.len(), "each segment of the log was read");
-        tail.start(segment, head);
+        tail.resume(self.resume());
         drop(tail);
         self.reader = None;
-        self.log.start();
     }
 }

@@ -1,17 +1,30 @@
-//! Reading one segment file: a window of large reads that moves forward, and the batches in it.
+//! Reading one segment file: windows of large reads that move forward, several on their way, and the batches in them.
 
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::rc::Rc;
 
-use runtime::{BLOCK_BYTES, File, OpenOptions, Runtime};
+use runtime::{BLOCK_BYTES, Class, File, OpenOptions, Runtime};
 
 use super::format::{self, BATCH_HEADER_BYTES, BatchHeader, Life, RecordAt};
 use super::tail::FIRST_BATCH;
 use crate::Error;
 
-/// Bytes of one read.
+/// Bytes of one read; windows begin at multiples of it.
 pub(super) const WINDOW_BYTES: usize = 1 << 20;
+/// Windows on their way ahead of the one that is looked at.
+const AHEAD_MAX: usize = 4;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
+const WINDOW: u64 = WINDOW_BYTES as u64;
+
+/// A read that was started.
+type Pending<F> = Pin<Box<dyn Future<Output = io::Result<<F as File>::Bytes>>>>;
+/// Starts a read of so many bytes at an offset.
+type Start<F> = Box<dyn Fn(&F, u64, usize) -> Pending<F>>;
 
 /// A segment file that is read.
 pub(crate) struct Reader<F: File> {
@@ -19,13 +32,31 @@ pub(crate) struct Reader<F: File> {
     file: F,
     size: u64,
     window: Option<(u64, F::Bytes)>,
+    /// Starts reads ahead of the window; none reads only what is looked at.
+    start: Option<Start<F>>,
+    /// Windows that were started, in order.
+    ahead: VecDeque<(u64, Pending<F>)>,
+}
+
+/// Bytes of a file, in the read that they came in or, where they lie in two, joined.
+enum Piece<B> {
+    Read(B, usize),
+    Joined(Rc<[u8]>),
+}
+
+impl<B: std::ops::Deref<Target = [u8]>> Piece<B> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Read(bytes, start) => &bytes[*start..],
+            Piece::Joined(bytes) => bytes,
+        }
+    }
 }
 
 /// One batch that checks, with the read that it came in.
 pub(crate) struct Batch<F: File> {
     pub header: BatchHeader,
-    bytes: F::Bytes,
-    start: usize,
+    piece: Piece<F::Bytes>,
 }
 
 /// Why there is no batch at an offset.
@@ -38,7 +69,12 @@ pub(crate) struct Bad {
 impl<F: File> Batch<F> {
     /// The record at `start` of the batch, or what is wrong with it.
     pub fn record_at(&self, start: usize) -> Result<RecordAt<'_>, &'static str> {
-        format::record_at(&self.bytes[self.start..self.start + self.header.length], start)
+        format::record_at(&self.piece.bytes()[..self.header.length], start)
+    }
+
+    /// The same for a batch whose own checksum covers the record's: not summed up a second time.
+    pub fn checked_record_at(&self, start: usize) -> Result<RecordAt<'_>, &'static str> {
+        format::checked_record_at(&self.piece.bytes()[..self.header.length], start)
     }
 }
 
@@ -47,7 +83,20 @@ impl<F: File> Reader<F> {
         let io = |error| Error::io(path, None, error);
         let file = rt.open(path, OpenOptions::READ).await.map_err(io)?;
         let size = file.size().await.map_err(io)?;
-        Ok(Reader { path: path.to_path_buf(), file, size: size - size % BLOCK, window: None })
+        let (path, size) = (path.to_path_buf(), size - size % BLOCK);
+        Ok(Reader { path, file, size, window: None, start: None, ahead: VecDeque::new() })
+    }
+
+    /// Keeps reads ahead of what is looked at: for whoever reads the whole file from its start.
+    pub fn read_ahead<R: Runtime<File = F>>(mut self, rt: &R) -> Reader<F> {
+        let rt = rt.clone();
+        self.start = Some(Box::new(move |file: &F, offset, size| {
+            let file = file.clone();
+            let pending: Pending<F> =
+                Box::pin(rt.spawn(Class::Foreground, async move { file.read_at(offset, size).await }));
+            pending
+        }));
+        self
     }
 
     pub fn path(&self) -> &Path {
@@ -62,22 +111,56 @@ impl<F: File> Reader<F> {
     /// Forgets what was read, so that the next look goes to the device.
     pub fn refresh(&mut self) {
         self.window = None;
+        self.ahead.clear();
     }
 
-    /// Up to `size` bytes at `offset`, and where they begin in the read that is returned with them.
-    async fn look(&mut self, offset: u64, size: usize) -> Result<(F::Bytes, usize), Error> {
-        if let Some((start, bytes)) = &self.window
-            && *start <= offset
-            && offset + size as u64 <= start + bytes.len() as u64
-        {
-            let skip = usize::try_from(offset - start).expect("a window is small");
-            return Ok((bytes.clone(), skip));
+    /// Up to `size` bytes at `offset`, or more; fewer only at the end of the file.
+    async fn look(&mut self, offset: u64, size: usize) -> Result<Piece<F::Bytes>, Error> {
+        let (start, bytes) = self.window_at(offset).await?;
+        let skip = usize::try_from(offset - start).expect("a window is small").min(bytes.len());
+        if bytes.len() - skip >= size || bytes.len() < WINDOW_BYTES {
+            return Ok(Piece::Read(bytes, skip));
         }
-        let wanted = format::padded(size).max(WINDOW_BYTES);
-        let read = self.file.read_at(offset, wanted).await;
-        let bytes = read.map_err(|error| Error::io(&self.path, Some(offset), error))?;
-        self.window = Some((offset, bytes.clone()));
-        Ok((bytes, 0))
+        let mut joined = Vec::with_capacity(size);
+        joined.extend_from_slice(&bytes[skip..]);
+        while joined.len() < size {
+            let (_, bytes) = self.window_at(offset + joined.len() as u64).await?;
+            let taken = bytes.len().min(size - joined.len());
+            joined.extend_from_slice(&bytes[..taken]);
+            if bytes.len() < WINDOW_BYTES {
+                break; // The file ends here.
+            }
+        }
+        Ok(Piece::Joined(joined.into()))
+    }
+
+    /// The window that `offset` lies in, and where it begins.
+    async fn window_at(&mut self, offset: u64) -> Result<(u64, F::Bytes), Error> {
+        let start = offset - offset % WINDOW;
+        if let Some((at, bytes)) = self.window.as_ref().filter(|(at, _)| *at == start) {
+            return Ok((*at, bytes.clone()));
+        }
+        self.start_ahead(start);
+        while self.ahead.front().is_some_and(|(at, _)| *at < start) {
+            self.ahead.pop_front();
+        }
+        let read = match self.ahead.pop_front_if(|(at, _)| *at == start) {
+            Some((_, pending)) => pending.await,
+            None => self.file.read_at(start, WINDOW_BYTES).await,
+        };
+        let bytes = read.map_err(|error| Error::io(&self.path, Some(start), error))?;
+        self.window = Some((start, bytes.clone()));
+        Ok((start, bytes))
+    }
+
+    /// Has reads on their way for the window at `from` and those behind it.
+    fn start_ahead(&mut self, from: u64) {
+        let Some(start) = &self.start else { return };
+        let mut next = self.ahead.back().map_or(from, |(at, _)| (at + WINDOW).max(from));
+        while self.ahead.len() <= AHEAD_MAX && next < self.size {
+            self.ahead.push_back((next, start(&self.file, next, WINDOW_BYTES)));
+            next += WINDOW;
+        }
     }
 
     /// The first block.
@@ -92,18 +175,18 @@ impl<F: File> Reader<F> {
         if offset + BLOCK > self.size {
             return bad("the file ends here");
         }
-        let (bytes, start) = self.look(offset, BATCH_HEADER_BYTES).await?;
-        let header = match BatchHeader::decode(&bytes[start..], life, offset) {
+        let piece = self.look(offset, BATCH_HEADER_BYTES).await?;
+        let header = match BatchHeader::decode(piece.bytes(), life, offset) {
             Ok(header) if offset + header.length as u64 <= self.size => header,
             Ok(_) => return bad("the batch is longer than its file"),
             Err(what) => return bad(what),
         };
-        let (bytes, start) = self.look(offset, header.length).await?;
-        let batch: Batch<F> = Batch { header, bytes, start };
-        if batch.bytes.len() - start < header.length {
+        let piece = self.look(offset, header.length).await?;
+        let batch: Batch<F> = Batch { header, piece };
+        if batch.piece.bytes().len() < header.length {
             return bad("the file ends inside the batch");
         }
-        match header.payload_matches(&batch.bytes[start..], life, offset) {
+        match header.payload_matches(batch.piece.bytes(), life, offset) {
             true => Ok(Ok(batch)),
             false => Ok(Err(bad_record(&batch, offset))),
         }
@@ -121,8 +204,8 @@ impl<F: File> Reader<F> {
         let mut offset = from.max(FIRST_BATCH);
         let mut best = None;
         while offset + BLOCK <= to.min(self.size) {
-            let (bytes, start) = self.look(offset, BATCH_HEADER_BYTES).await?;
-            best = best.max(stated(&bytes[start..], seq, life, offset));
+            let piece = self.look(offset, BATCH_HEADER_BYTES).await?;
+            best = best.max(stated(piece.bytes(), seq, life, offset));
             offset += BLOCK;
         }
         Ok(best)

@@ -154,6 +154,13 @@ pub(super) struct Tail<F: File> {
     buffered: usize,
     pool: Pool<F::Buffer>,
 
+    /// Where recovery found the end, once it has.
+    resumed: Option<Resume>,
+    /// The first segment after recovery, made in part when the disk was full.
+    pub begun: Option<Segment<F>>,
+    /// The head that the first header after recovery states.
+    first_head: u64,
+    /// There is a segment to write to.
     pub started: bool,
     pub closing: bool,
     /// The tasks end.
@@ -188,6 +195,9 @@ impl<F: File> Tail<F> {
             buffered: 0,
             // All that are in flight come back while as many are filled and queued.
             pool: Pool::new(options.batch_bytes, 2 * options.writes_in_flight_max + 1),
+            resumed: None,
+            begun: None,
+            first_head: 0,
             started: false,
             closing: false,
             stopping: false,
@@ -198,7 +208,8 @@ impl<F: File> Tail<F> {
         }
     }
 
-    /// Takes up the log where recovery found its end. All before is durable; the tail comes with `start_segment`.
+    /// Takes up the log where recovery found its end; the segments are in `live`. All before is durable. Until `start`
+    /// gives it a segment to go on in, the log can be read and released from, and takes nothing.
     pub fn resume(&mut self, resume: Resume) {
         assert!(!self.started && self.open.is_none() && self.flights.is_empty());
         assert!(resume.lsn > 0);
@@ -209,14 +220,24 @@ impl<F: File> Tail<F> {
         self.durable_position = resume.position;
         self.announced_lsn = self.durable_lsn;
         self.last_record_lsn = self.durable_lsn;
+        self.durable_seq = resume.prev_seq;
+        self.resumed = Some(resume);
     }
 
-    /// Makes `segment`, whose header is durable with `head` in it, the tail of a log that can be appended to.
-    pub fn start(&mut self, mut segment: Segment<F>, head: u64) {
+    /// The header of the first segment after recovery.
+    pub fn first_header(&mut self, segment: &Segment<F>) -> SegmentHeader {
+        let resume = self.resumed.expect("recovery has found the end");
+        let header = self.next_header(segment, self.head(), resume.prev_seq, resume.prev_end);
+        self.first_head = header.head;
+        header
+    }
+
+    /// Makes `segment`, whose `first_header` is durable, the tail of a log that can be appended to.
+    pub fn start(&mut self, mut segment: Segment<F>) {
         assert!(!self.started && segment.file.is_some() && segment.prewritten > FIRST_BATCH);
         segment.end = FIRST_BATCH;
         self.durable_seq = segment.life.seq;
-        self.durable_head = self.durable_head.max(head);
+        self.durable_head = self.durable_head.max(self.first_head);
         self.live.push_back(segment);
         self.started = true;
     }
@@ -255,7 +276,6 @@ impl<F: File> Tail<F> {
 impl<F: File> Tail<F> {
     /// Copies a record into the log's memory, or refuses and changes nothing.
     pub fn append(&mut self, record: &Record<'_>) -> Result<Position, Error> {
-        assert!(self.started, "a log is appended to after its replay was read to the end");
         self.accepts(record.payload.len())?;
         let bytes = format::record_bytes(record.payload.len());
         match self.placement(bytes) {
@@ -276,9 +296,13 @@ impl<F: File> Tail<F> {
     }
 
     fn accepts(&self, payload_bytes: usize) -> Result<(), Error> {
+        assert!(self.resumed.is_some(), "a log is appended to after its replay was read to the end");
         self.check()?;
         if self.closing {
             return Err(Error::Closed);
+        }
+        if !self.started {
+            return Err(Error::Full { path: self.options.dir.clone() });
         }
         if payload_bytes > self.options.record_bytes_max {
             return Err(Error::TooLarge { size: payload_bytes, size_max: self.options.record_bytes_max });
@@ -535,9 +559,11 @@ impl<F: File> Tail<F> {
 
     /// Queues an empty batch that vouches for the one before it, if the tail has room for it (W7).
     pub fn push_watermark(&mut self) -> bool {
+        if !(self.is_quiet() && self.wants_watermark()) {
+            return false;
+        }
         let tail = self.tail();
-        let fits = tail.end + BLOCK_BYTES as u64 <= tail.prewritten;
-        if !(fits && self.is_quiet() && self.wants_watermark()) {
+        if tail.end + BLOCK_BYTES as u64 > tail.prewritten {
             return false;
         }
         let empty = self.new_batch(0);
@@ -580,20 +606,32 @@ impl<F: File> Tail<F> {
         }
     }
 
-    /// Frees head segments that are durable, have a durable successor, and hold nothing uncovered (W10).
-    pub fn release(&mut self, covered: impl Fn(u64) -> u64) {
+    /// Frees head segments that are durable, have a durable successor, and hold nothing uncovered (W10); says how many.
+    pub fn release(&mut self, covered: impl Fn(u64) -> u64) -> usize {
+        let before = self.live.len();
         while self.live.len() >= 2 {
             let (head, next) = (&self.live[0], &self.live[1]);
             let needed = head.coverage.iter().any(|(stream, index)| *index > covered(*stream));
             let needed = needed && self.options.canary != Canary::ReleaseUncovered;
             if needed || next.life.seq > self.durable_seq {
-                return;
+                break;
             }
             let head = self.live.pop_front().expect("two segments were seen");
             let usable = true;
             let (seq, prewritten) = (head.life.seq, head.prewritten);
             self.free.push_back(FreeSegment { path: head.path, seq, prewritten, usable, beside: false });
         }
+        before - self.live.len()
+    }
+
+    /// Bytes of records, their headers included, that would be accepted now: what buffers and prepared room allow.
+    fn budget(&self) -> usize {
+        if !self.started || self.closing || self.failed.is_some() {
+            return 0;
+        }
+        let buffers = self.options.buffered_bytes_max.saturating_sub(self.buffered);
+        let open = padded(self.open_bytes()) as u64;
+        buffers.min(usize::try_from(self.room().saturating_sub(open)).unwrap_or(usize::MAX))
     }
 
     pub fn segment_count(&self) -> usize {
@@ -604,6 +642,8 @@ impl<F: File> Tail<F> {
         Stats {
             writes_in_flight: self.in_flight,
             buffered_bytes: self.buffered,
+            budget_bytes: self.budget(),
+            full: self.full,
             segments_live: self.live.len(),
             segments_free: self.standby.len() + self.free.len(),
             ..self.stats

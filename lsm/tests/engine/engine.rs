@@ -106,7 +106,7 @@ impl Engine {
         let mut seen = vec![None; STREAMS as usize];
         while let Some((_, record)) = replay.next().await? {
             let (stream, index) = (record.stream, record.index);
-            if !shared.model.borrow().wrote(stream, index, &record.payload) {
+            if !shared.model.borrow().wrote(stream, index, record.payload) {
                 return Err(End::Wrong(format!("record {index} of stream {stream} was not written so")));
             }
             let at = stream as usize;

@@ -49,7 +49,7 @@ fn logs_of_every_version_still_open_and_hold_what_was_written() {
             let (log, mut replay) = Log::open(world.runtime(node), log_options("log")).await.unwrap();
             let mut found = Vec::new();
             while let Some((position, record)) = replay.next().await.unwrap() {
-                found.push((position.0, record));
+                found.push((position.0, record.owned()));
             }
             log.close().await.unwrap();
             found

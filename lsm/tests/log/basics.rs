@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lsm::Error;
-use lsm::log::Position;
+use lsm::log::{LogOptions, Position};
 
 use crate::world::{Bench, record, small};
 
@@ -85,6 +85,57 @@ fn a_full_buffer_is_busy_until_the_device_catches_up() {
         let position = log.append(record(1, 101, &payload)).unwrap();
         log.durable(position).await.unwrap();
     });
+}
+
+#[test]
+fn the_budget_shrinks_with_what_is_appended_and_comes_back() {
+    let bench = Bench::new(13);
+    let (log, _) = bench.open(&small()).unwrap();
+    bench.world.run_for(Duration::from_millis(100));
+    let payload = vec![0; 3000];
+    let whole = log.stats().budget_bytes;
+    assert!(whole >= 32 << 10 && whole <= small().buffered_bytes_max, "{whole}");
+    let mut before = whole;
+    for index in 1.. {
+        let fits = log.stats().budget_bytes >= 3048 + runtime::BLOCK_BYTES;
+        let appended = log.append(record(1, index, &payload));
+        assert!(appended.is_ok() || !fits, "what the budget says fits, fits: {:?}", log.stats());
+        if appended.is_err() {
+            break;
+        }
+        let now = log.stats().budget_bytes;
+        assert!(now <= before && before - now <= 2 * runtime::BLOCK_BYTES, "{before}, then {now}");
+        before = now;
+    }
+    bench.world.run_for(Duration::from_millis(100));
+    assert!(log.stats().budget_bytes >= 32 << 10, "{:?}", log.stats());
+}
+
+#[test]
+fn batches_that_lie_across_two_reads_come_back_whole() {
+    let bench = Bench::new(14);
+    let options = LogOptions {
+        segment_bytes: 4 << 20,
+        record_bytes_max: 300_000,
+        batch_bytes: 300_000,
+        buffered_bytes_max: 4 << 20,
+        ahead_bytes: 2 << 20,
+        ..small()
+    };
+    let (log, _) = bench.open(&options).unwrap();
+    let payload = |index: u64| vec![index as u8; 200_000 + 1000 * index as usize];
+    bench.world.block_on(async {
+        for index in 1..=40 {
+            log.append_when_ready(record(1, index, &payload(index))).await.unwrap();
+        }
+        log.close().await.unwrap();
+    });
+    drop(log);
+    let (_, records) = bench.open(&options).unwrap();
+    assert_eq!(records.len(), 40);
+    for (index, (_, found)) in (1..).zip(&records) {
+        assert!(found.index == index && found.payload == payload(index), "record {index}");
+    }
 }
 
 #[test]

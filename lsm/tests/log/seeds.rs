@@ -332,7 +332,7 @@ async fn recover(rt: SimRuntime, options: LogOptions, shared: &Shared) -> Option
     };
     loop {
         match replay.next().await {
-            Ok(Some(record)) => shared.seen.borrow_mut().push(entry(record)),
+            Ok(Some((position, record))) => shared.seen.borrow_mut().push(entry((position, record.owned()))),
             Ok(None) => break,
             Err(error) => {
                 shared.accept(error, "replay");

@@ -46,8 +46,8 @@ impl Bench {
 pub async fn open(rt: SimRuntime, options: LogOptions) -> Result<Opened, Error> {
     let (log, mut replay) = Log::open(rt, options).await?;
     let mut records = Vec::new();
-    while let Some(record) = replay.next().await? {
-        records.push(record);
+    while let Some((position, record)) = replay.next().await? {
+        records.push((position, record.owned()));
     }
     Ok((log, records))
 }

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
-use lsm::log::{Identity, Log, LogOptions, OwnedRecord, Record};
+use lsm::log::{Identity, Log, LogOptions, Record};
 use lsm::{Compression, Direction, Mark, Range, Tree, TreeOptions, WriteBatch};
 use runtime::real::{RealOptions, RealRuntime};
 use runtime::sync::join_all;
@@ -183,7 +183,7 @@ fn encode(entries: &Entries, batch: &mut WriteBatch, payload: &mut Vec<u8>) {
     }
 }
 
-fn fill(batch: &mut WriteBatch, record: &OwnedRecord) {
+fn fill(batch: &mut WriteBatch, record: &Record<'_>) {
     let (size, entries) = record.payload.split_at(4);
     let size = u32::from_le_bytes(size.try_into().expect("four bytes")) as usize;
     batch.clear();
