@@ -6,6 +6,8 @@
 
 use std::ops::Bound;
 
+use bytes::Bytes;
+
 /// Largest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 16 << 10;
 
@@ -27,6 +29,7 @@ pub struct Mark {
 pub struct WriteBatch {
     pub(crate) writes: Vec<Write>,
     bytes: Vec<u8>,
+    adopted: Vec<Bytes>,
 }
 
 /// One write: lengths of its parts in the batch's bytes, which follow each other in order.
@@ -40,6 +43,7 @@ pub(crate) struct Write {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WriteKind {
     Put,
+    Adopt,
     Delete,
     Drop,
 }
@@ -50,6 +54,11 @@ pub(crate) enum WriteRef<'a> {
     Put {
         key: &'a [u8],
         value: &'a [u8],
+    },
+    /// A put whose key and value lie behind each other in memory that is shared.
+    Adopt {
+        pair: &'a Bytes,
+        key_size: usize,
     },
     Delete {
         key: &'a [u8],
@@ -71,6 +80,17 @@ impl WriteBatch {
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         assert!(value.len() <= VALUE_BYTES_MAX, "a value of {} bytes is over the limit", value.len());
         self.push(WriteKind::Put, key, value);
+    }
+
+    /// Sets a key to the value that follows it in `pair`; its first `key_size` bytes are the key. Nothing is copied:
+    /// the memtable keeps `pair`, and with it whatever memory that is a part of (see [`Arena`](crate::Arena)).
+    pub fn adopt(&mut self, pair: Bytes, key_size: usize) {
+        assert!(key_size <= KEY_BYTES_MAX, "a key of {key_size} bytes is over the limit");
+        let value_size = pair.len().checked_sub(key_size).expect("a pair begins with its key");
+        assert!(value_size <= VALUE_BYTES_MAX, "a value of {value_size} bytes is over the limit");
+        let (key_size, value_size) = (key_size as u32, value_size as u32);
+        self.writes.push(Write { kind: WriteKind::Adopt, key_size, value_size });
+        self.adopted.push(pair);
     }
 
     /// Removes `key`; fine if it is not there.
@@ -97,13 +117,14 @@ impl WriteBatch {
 
     /// Bytes of keys and values.
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.adopted.iter().map(Bytes::len).sum::<usize>()
     }
 
     /// Empties the batch and keeps its memory, for the next one.
     pub fn clear(&mut self) {
         self.writes.clear();
         self.bytes.clear();
+        self.adopted.clear();
     }
 
     fn push(&mut self, kind: WriteKind, key: &[u8], value: &[u8]) {
@@ -115,13 +136,17 @@ impl WriteBatch {
 
     /// The writes in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = WriteRef<'_>> {
-        let mut rest = self.bytes.as_slice();
+        let (mut rest, mut adopted) = (self.bytes.as_slice(), self.adopted.iter());
         self.writes.iter().map(move |write| {
+            if write.kind == WriteKind::Adopt {
+                let pair = adopted.next().expect("each adopting write has its pair");
+                return WriteRef::Adopt { pair, key_size: write.key_size as usize };
+            }
             let (key, tail) = rest.split_at(write.key_size as usize);
             let (value, tail) = tail.split_at(write.value_size as usize);
             rest = tail;
             match write.kind {
-                WriteKind::Put => WriteRef::Put { key, value },
+                WriteKind::Put | WriteKind::Adopt => WriteRef::Put { key, value },
                 WriteKind::Delete => WriteRef::Delete { key },
                 WriteKind::Drop => WriteRef::Drop { from: key, to: value },
             }

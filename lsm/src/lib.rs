@@ -4,7 +4,7 @@
 //!
 //! - [`Error`]: what can go wrong, named with file and offset.
 //! - [`log`]: the append-only stream of checksummed records that makes a write durable.
-//! - [`tree`]: the LSM tree that the records' effects are applied to. In it: `batch` goes into the `memtable`, that is
+//! - [`tree`]: the LSM tree that the records' effects are applied to. In it: `batch` goes into the `memtable` (its bytes lie in an `arena`), that is
 //!   flushed to an `sstable`, the `manifest` says which of these are the tree, `compaction` merges them; `version` is
 //!   what a read sees, `view` and `scan` are how it looks, `estimate` how much there is, `cache` keeps blocks in memory, `scrub` says when what is at rest is read, `codec` has the integers.
 //! - [`inspect`]: all of that looked at from outside, read-only: for `torc inspect` and for those who must repair.
@@ -30,6 +30,7 @@ pub mod log;
 
 pub mod tree;
 
+mod arena;
 mod batch;
 mod cache;
 mod codec;
@@ -45,6 +46,7 @@ mod sstable;
 mod version;
 mod view;
 
+pub use arena::Arena;
 pub use batch::{Direction, KEY_BYTES_MAX, Mark, Range, VALUE_BYTES_MAX, WriteBatch};
 pub use error::Error;
 pub use estimate::Estimate;

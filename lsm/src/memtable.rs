@@ -1,11 +1,14 @@
 //! The memtable: the newest writes, in order, in memory.
 //!
-//! A skip list of (key ascending, sequence descending). Nothing is ever changed or removed in it, only added: a view is
-//! a sequence number, and what is newer than that it steps over. So writers and any number of views share one memtable.
+//! A tree of nodes with many slots, ordered by (key ascending, sequence descending). Writes are only ever added: a view
+//! is a sequence number, and what is newer than that it steps over. So writers and any number of views share one
+//! memtable. A cursor names a write, not a place: when writes came in between it looks its place up again.
 //!
-//! Layout: keys and values lie in arena chunks that readers share by reference count ([`Bytes`]), nodes and links in
-//! chunked vectors that never move, named by `u32` indexes. A node holds its key's first 16 bytes as a number; in
-//! torc's keys these tell apart all but the items of one partition, so that a search seldom leaves the nodes.
+//! Layout: keys and values lie in arena chunks that readers share by reference count ([`Bytes`]): copied there, or
+//! adopted from where the writer put them together. Writes, leaves and inner nodes lie in chunked vectors that never
+//! move, named by `u32` indexes. A slot holds its key's first 16 bytes as a number, beside those of its neighbours; in
+//! torc's keys these tell apart all but the items of one partition. So a search reads a few cache lines in each of
+//! three or four nodes, where a skip list would wait for memory twice in each of twenty, and seldom looks at a key.
 //!
 //! A batch and its mark go into one memtable together (rule L3), and so do dropped ranges: all become durable, or are
 //! lost, together.
@@ -15,23 +18,24 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
+use crate::arena::Arena;
 use crate::batch::{Direction, Mark, WriteBatch, WriteRef};
 use crate::sstable::block::{Entry, Goal};
 use crate::version::DroppedRange;
 use crate::view::Value;
 
-/// Most links of a node: enough for 4^12 entries.
-const HEIGHT_MAX: usize = 12;
-/// A node is this many times rarer on each next floor.
-const HEIGHT_FACTOR: u64 = 4;
+/// Slots of a node. Small enough that moving half of them on an insert costs less than finding the place.
+const SLOTS: usize = 32;
+/// Levels of inner nodes at most: enough for 16^8 leaves, more than indexes can name.
+const LEVELS_MAX: usize = 8;
 /// Size of an arena chunk in bytes, in a memtable that is large enough.
 const CHUNK_BYTES: usize = 1 << 20;
+/// What a write takes beside its bytes: itself, and its slot in a leaf that is two thirds full.
+const WRITE_BYTES: usize = size_of::<Write>() + (size_of::<u128>() + size_of::<u32>()) * 3 / 2;
 /// No node.
 const NONE: u32 = u32::MAX;
-/// The node before the first.
-const HEAD: u32 = 0;
 
 /// Writes in memory, by key and then newest first.
 pub(crate) struct Memtable {
@@ -47,36 +51,105 @@ pub(crate) struct MemtableEntry {
 }
 
 struct List {
-    nodes: Chunked<Node>,
-    /// Of each node, the next node on each of its floors.
-    links: Chunked<u32>,
-    height: usize,
-    arena: BytesMut,
-    chunk_bytes: usize,
+    writes: Chunked<Write>,
+    leaves: Chunked<Leaf>,
+    inners: Chunked<Inner>,
+    /// A leaf when there are no levels of inner nodes, else an inner node.
+    root: u32,
+    levels: usize,
+    last_leaf: u32,
+    /// Writes so far: what a place is worth.
+    generation: u64,
+    arena: Arena,
     bytes: usize,
-    chance: u64,
     marks: BTreeMap<u64, u64>,
     drops: Vec<DroppedRange>,
     last_sequence: u64,
 }
 
-struct Node {
-    /// The key's first 16 bytes, big-endian, zeros behind its end.
-    prefix: u128,
+/// One write.
+struct Write {
     sequence: u64,
     /// Key and then value.
     bytes: Bytes,
     key_size: u32,
     tombstone: bool,
-    first_link: u32,
-    previous: u32,
 }
 
-impl Node {
+impl Write {
     fn key(&self) -> &[u8] {
         &self.bytes[..self.key_size as usize]
     }
 }
+
+/// Writes in order, the first `count` slots of both arrays.
+struct Slots {
+    /// Of each slot, its key's first 16 bytes, big-endian, zeros behind its end.
+    prefixes: [u128; SLOTS],
+    writes: [u32; SLOTS],
+    count: usize,
+}
+
+/// Never empty but in an empty memtable.
+struct Leaf {
+    slots: Slots,
+    next: u32,
+    previous: u32,
+}
+
+/// Children in order. A slot holds the first write below its child; the first slot stands for all before the second.
+struct Inner {
+    slots: Slots,
+    children: [u32; SLOTS],
+}
+
+impl Slots {
+    const EMPTY: Slots = Slots { prefixes: [0; SLOTS], writes: [0; SLOTS], count: 0 };
+
+    fn is_full(&self) -> bool {
+        self.count == SLOTS
+    }
+
+    fn first(&self) -> (u128, u32) {
+        assert!(self.count > 0);
+        (self.prefixes[0], self.writes[0])
+    }
+
+    fn insert(&mut self, slot: usize, prefix: u128, write: u32) {
+        self.prefixes.copy_within(slot..self.count, slot + 1);
+        self.writes.copy_within(slot..self.count, slot + 1);
+        (self.prefixes[slot], self.writes[slot]) = (prefix, write);
+        self.count += 1;
+    }
+
+    /// Cuts off what is at `slot` and behind it.
+    fn split_off(&mut self, slot: usize) -> Slots {
+        let mut behind = Slots::EMPTY;
+        behind.count = self.count - slot;
+        behind.prefixes[..behind.count].copy_from_slice(&self.prefixes[slot..self.count]);
+        behind.writes[..behind.count].copy_from_slice(&self.writes[slot..self.count]);
+        self.count = slot;
+        behind
+    }
+}
+
+/// A slot of a leaf; good until the next write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    leaf: u32,
+    slot: usize,
+}
+
+/// A write that a cursor stands on, and where it was.
+#[derive(Clone, Copy)]
+struct Stand {
+    write: u32,
+    place: Place,
+    generation: u64,
+}
+
+/// The way from the root down to a leaf: of each level, the inner node and the child taken.
+type Path = [(u32, usize); LEVELS_MAX];
 
 /// A key that is searched, with its prefix.
 #[derive(Clone, Copy)]
@@ -87,33 +160,24 @@ struct Target<'a> {
 }
 
 impl Memtable {
-    /// An empty memtable of about `budget` bytes; `seed` draws the heights of nodes.
-    pub(crate) fn new(budget: usize, seed: u64) -> Memtable {
-        let mut list = List {
-            nodes: Chunked::default(),
-            links: Chunked::default(),
-            height: 1,
-            arena: BytesMut::new(),
-            chunk_bytes: (budget / 16).clamp(256, CHUNK_BYTES),
+    /// An empty memtable of about `budget` bytes.
+    pub(crate) fn new(budget: usize) -> Memtable {
+        let mut leaves = Chunked::default();
+        let root = leaves.push(Leaf { slots: Slots::EMPTY, next: NONE, previous: NONE });
+        let list = List {
+            writes: Chunked::default(),
+            leaves,
+            inners: Chunked::default(),
+            root,
+            levels: 0,
+            last_leaf: root,
+            generation: 0,
+            arena: Arena::new((budget / 16).clamp(256, CHUNK_BYTES)),
             bytes: 0,
-            chance: seed | 1,
             marks: BTreeMap::new(),
             drops: Vec::new(),
             last_sequence: 0,
         };
-        let head = Node {
-            prefix: 0,
-            sequence: u64::MAX,
-            bytes: Bytes::new(),
-            key_size: 0,
-            tombstone: true,
-            first_link: 0,
-            previous: NONE,
-        };
-        list.nodes.push(head);
-        for _ in 0..HEIGHT_MAX {
-            list.links.push(NONE);
-        }
         Memtable { list: RefCell::new(list) }
     }
 
@@ -124,8 +188,15 @@ impl Memtable {
         let mut next = sequence;
         for write in batch.iter() {
             match write {
-                WriteRef::Put { key, value } => list.insert(key, Some(value), next),
-                WriteRef::Delete { key } => list.insert(key, None, next),
+                WriteRef::Put { key, value } => {
+                    let pair = list.store(key, value);
+                    list.insert(pair, key.len(), false, next);
+                }
+                WriteRef::Adopt { pair, key_size } => list.insert(pair.clone(), key_size, false, next),
+                WriteRef::Delete { key } => {
+                    let alone = list.store(key, &[]);
+                    list.insert(alone, key.len(), true, next);
+                }
                 WriteRef::Drop { from, to } => {
                     list.bytes += from.len() + to.len() + size_of::<DroppedRange>();
                     list.drops.push(DroppedRange { sequence: next, from: from.into(), to: to.into() });
@@ -143,11 +214,10 @@ impl Memtable {
     /// The newest write of `key` at or below `sequence`.
     pub(crate) fn get(&self, key: &[u8], sequence: u64) -> Option<MemtableEntry> {
         let list = self.list.borrow();
-        let found = list.first_at_or_after(Target::new(key, sequence));
-        let node = (found != NONE).then(|| list.nodes.get(found))?;
-        (node.key() == key).then(|| MemtableEntry {
-            sequence: node.sequence,
-            value: (!node.tombstone).then(|| node.bytes.slice(node.key_size as usize..)),
+        let found = list.write(list.first_at_or_after(Target::new(key, sequence))?);
+        (found.key() == key).then(|| MemtableEntry {
+            sequence: found.sequence,
+            value: (!found.tombstone).then(|| found.bytes.slice(found.key_size as usize..)),
         })
     }
 
@@ -174,8 +244,8 @@ impl Memtable {
 
     /// Frees it piece by piece, one for each step, about a thousand writes: all at once that takes milliseconds.
     pub(crate) fn into_pieces(self) -> impl Iterator<Item = ()> {
-        let List { nodes, links, .. } = self.list.into_inner();
-        nodes.chunks.into_iter().map(drop).chain(links.chunks.into_iter().map(drop))
+        let List { writes, leaves, .. } = self.list.into_inner();
+        writes.chunks.into_iter().map(drop).chain(leaves.chunks.into_iter().map(drop))
     }
 
     /// Ranges that were dropped, oldest first.
@@ -199,182 +269,249 @@ fn prefix(key: &[u8]) -> u128 {
     u128::from_be_bytes(bytes)
 }
 
+/// Writing.
 impl List {
-    fn insert(&mut self, key: &[u8], value: Option<&[u8]>, sequence: u64) {
-        let target = Target::new(key, sequence);
-        let before = self.path(target);
-        let bytes = self.store(key, value.unwrap_or_default());
-        let height = self.draw_height();
-        let first_link = self.links.len();
-        let node = Node {
-            prefix: target.prefix,
-            sequence,
-            bytes,
-            key_size: key.len() as u32,
-            tombstone: value.is_none(),
-            first_link,
-            previous: before[0],
-        };
-        let index = self.nodes.push(node);
-        for (floor, &left) in before.iter().enumerate().take(height) {
-            let right = self.next(left, floor);
-            self.links.push(right);
-            *self.links.get_mut(self.nodes.get(left).first_link + floor as u32) = index;
-        }
-        let right = self.next(index, 0);
-        if right != NONE {
-            self.nodes.get_mut(right).previous = index;
-        }
-        self.height = self.height.max(height);
+    fn insert(&mut self, bytes: Bytes, key_size: usize, tombstone: bool, sequence: u64) {
+        self.bytes += bytes.len() + WRITE_BYTES;
+        self.generation += 1;
+        let target = Target::new(&bytes[..key_size], sequence);
+        let prefix = target.prefix;
+        let (leaf, slot, path) = self.descend(target);
+        let write = self.writes.push(Write { sequence, bytes, key_size: key_size as u32, tombstone });
+        self.insert_into_leaf(Place { leaf, slot }, prefix, write, &path);
     }
 
     /// Copies key and value into the arena.
     fn store(&mut self, key: &[u8], value: &[u8]) -> Bytes {
-        let size = key.len() + value.len();
-        self.bytes += size + size_of::<Node>() + 2 * size_of::<u32>();
-        if size > self.chunk_bytes / 4 {
-            let mut own = BytesMut::with_capacity(size);
-            own.put_slice(key);
-            own.put_slice(value);
-            return own.freeze();
-        }
-        if self.arena.capacity() < size {
-            self.arena = BytesMut::with_capacity(self.chunk_bytes);
-        }
-        self.arena.put_slice(key);
-        self.arena.put_slice(value);
-        self.arena.split().freeze()
+        let mut piece = self.arena.piece(key.len() + value.len());
+        piece.put_slice(key);
+        piece.put_slice(value);
+        piece.freeze()
     }
 
-    /// 1, and one more with a chance of one in [`HEIGHT_FACTOR`] each (xorshift64).
-    fn draw_height(&mut self) -> usize {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        let mut draw = self.chance >> 8;
-        let mut height = 1;
-        while height < HEIGHT_MAX && draw.is_multiple_of(HEIGHT_FACTOR) {
-            draw /= HEIGHT_FACTOR;
-            height += 1;
+    fn insert_into_leaf(&mut self, place: Place, prefix: u128, write: u32, path: &Path) {
+        let Place { leaf, slot } = place;
+        if !self.leaves.get(leaf).slots.is_full() {
+            self.leaves.get_mut(leaf).slots.insert(slot, prefix, write);
+            return;
         }
-        height
+        // Keys that come in ascending order leave full leaves behind.
+        let at = if leaf == self.last_leaf && slot == SLOTS { SLOTS } else { SLOTS / 2 };
+        let right = self.split_leaf(leaf, at);
+        let (leaf, slot) = if slot >= at { (right, slot - at) } else { (leaf, slot) };
+        self.leaves.get_mut(leaf).slots.insert(slot, prefix, write);
+        let (prefix, write) = self.leaves.get(right).slots.first();
+        self.insert_child(prefix, write, right, path);
     }
 
-    /// On each floor, the last node before `target`.
-    fn path(&self, target: Target<'_>) -> [u32; HEIGHT_MAX] {
-        let mut path = [HEAD; HEIGHT_MAX];
-        let mut at = HEAD;
-        for floor in (0..self.height).rev() {
-            at = self.last_before(at, floor, target);
-            path[floor] = at;
+    /// Moves what is at `slot` and behind it to a new leaf on the right.
+    fn split_leaf(&mut self, leaf: u32, slot: usize) -> u32 {
+        let left = self.leaves.get_mut(leaf);
+        let (slots, next) = (left.slots.split_off(slot), left.next);
+        let right = self.leaves.push(Leaf { slots, next, previous: leaf });
+        self.leaves.get_mut(leaf).next = right;
+        match next {
+            NONE => self.last_leaf = right,
+            next => self.leaves.get_mut(next).previous = right,
         }
-        path
+        right
     }
 
-    fn first_at_or_after(&self, target: Target<'_>) -> u32 {
-        let mut at = HEAD;
-        for floor in (0..self.height).rev() {
-            at = self.last_before(at, floor, target);
-        }
-        self.next(at, 0)
-    }
-
-    /// Walks a floor from `at` to the last node before `target`.
-    fn last_before(&self, mut at: u32, floor: usize, target: Target<'_>) -> u32 {
-        loop {
-            let next = self.next(at, floor);
-            if next == NONE || !self.is_before(next, target) {
-                return at;
+    /// Makes `child`, whose first write is given, known above: behind the child that the path took, splitting upwards.
+    fn insert_child(&mut self, mut prefix: u128, mut write: u32, mut child: u32, path: &Path) {
+        for &(index, taken) in path[..self.levels].iter().rev() {
+            let inner = self.inners.get_mut(index);
+            if !inner.slots.is_full() {
+                inner.insert(taken + 1, prefix, write, child);
+                return;
             }
-            at = next;
+            let at = if taken + 1 == SLOTS { SLOTS } else { SLOTS / 2 };
+            let mut right = inner.split_off(at);
+            let slot = taken + 1;
+            if slot >= at {
+                right.insert(slot - at, prefix, write, child);
+            } else {
+                inner.insert(slot, prefix, write, child);
+            }
+            (prefix, write) = right.slots.first();
+            child = self.inners.push(right);
         }
+        let mut root = Inner { slots: Slots::EMPTY, children: [NONE; SLOTS] };
+        root.insert(0, 0, 0, self.root);
+        root.insert(1, prefix, write, child);
+        self.root = self.inners.push(root);
+        self.levels += 1;
+        assert!(self.levels <= LEVELS_MAX, "indexes of 32 bits end before that");
+    }
+}
+
+impl Inner {
+    fn insert(&mut self, slot: usize, prefix: u128, write: u32, child: u32) {
+        self.children.copy_within(slot..self.slots.count, slot + 1);
+        self.children[slot] = child;
+        self.slots.insert(slot, prefix, write);
     }
 
-    fn is_before(&self, index: u32, target: Target<'_>) -> bool {
-        let node = self.nodes.get(index);
-        if node.prefix != target.prefix {
-            return node.prefix < target.prefix;
+    fn split_off(&mut self, slot: usize) -> Inner {
+        let mut children = [NONE; SLOTS];
+        children[..self.slots.count - slot].copy_from_slice(&self.children[slot..self.slots.count]);
+        Inner { slots: self.slots.split_off(slot), children }
+    }
+}
+
+/// Finding.
+impl List {
+    /// The leaf that `target` belongs into, how many of its slots are before it, and the way there.
+    fn descend(&self, target: Target<'_>) -> (u32, usize, Path) {
+        let mut path = [(NONE, 0); LEVELS_MAX];
+        let mut node = self.root;
+        for level in &mut path[..self.levels] {
+            let inner = self.inners.get(node);
+            let taken = self.rank(&inner.slots, 1, target) - 1;
+            *level = (node, taken);
+            node = inner.children[taken];
         }
-        match node.key().cmp(target.key) {
+        (node, self.rank(&self.leaves.get(node).slots, 0, target), path)
+    }
+
+    /// How many slots are before `target`, the first `known` of them without a look.
+    fn rank(&self, slots: &Slots, known: usize, target: Target<'_>) -> usize {
+        let prefixes = &slots.prefixes[..slots.count];
+        let low = known + prefixes[known..].partition_point(|prefix| *prefix < target.prefix);
+        if prefixes.get(low) != Some(&target.prefix) {
+            return low;
+        }
+        let same = prefixes[low..].partition_point(|prefix| *prefix == target.prefix);
+        low + slots.writes[low..low + same].partition_point(|write| self.is_before(*write, target))
+    }
+
+    /// Among writes whose keys begin alike.
+    fn is_before(&self, write: u32, target: Target<'_>) -> bool {
+        let write = self.writes.get(write);
+        match write.key().cmp(target.key) {
             Ordering::Less => true,
-            Ordering::Equal => node.sequence > target.sequence,
+            Ordering::Equal => write.sequence > target.sequence,
             Ordering::Greater => false,
         }
     }
 
-    fn next(&self, index: u32, floor: usize) -> u32 {
-        *self.links.get(self.nodes.get(index).first_link + floor as u32)
+    fn first_at_or_after(&self, target: Target<'_>) -> Option<Place> {
+        let (leaf, slot, _) = self.descend(target);
+        if slot < self.leaves.get(leaf).slots.count {
+            return Some(Place { leaf, slot });
+        }
+        self.first_of(self.leaves.get(leaf).next)
     }
 
-    fn previous(&self, index: u32) -> u32 {
-        match self.nodes.get(index).previous {
-            HEAD => NONE,
-            previous => previous,
+    fn index(&self, place: Place) -> u32 {
+        self.leaves.get(place.leaf).slots.writes[place.slot]
+    }
+
+    fn write(&self, place: Place) -> &Write {
+        self.writes.get(self.index(place))
+    }
+
+    fn first(&self) -> Option<Place> {
+        self.first_of(0) // Splits leave the first leaf where it is.
+    }
+
+    fn first_of(&self, leaf: u32) -> Option<Place> {
+        let there = leaf != NONE && self.leaves.get(leaf).slots.count > 0;
+        there.then_some(Place { leaf, slot: 0 })
+    }
+
+    fn last(&self) -> Option<Place> {
+        self.last_of(self.last_leaf)
+    }
+
+    fn last_of(&self, leaf: u32) -> Option<Place> {
+        let count = if leaf == NONE { 0 } else { self.leaves.get(leaf).slots.count };
+        (count > 0).then(|| Place { leaf, slot: count - 1 })
+    }
+
+    fn next(&self, place: Place) -> Option<Place> {
+        let leaf = self.leaves.get(place.leaf);
+        let slot = place.slot + 1;
+        if slot < leaf.slots.count { Some(Place { slot, ..place }) } else { self.first_of(leaf.next) }
+    }
+
+    fn previous(&self, place: Place) -> Option<Place> {
+        match place.slot.checked_sub(1) {
+            Some(slot) => Some(Place { slot, ..place }),
+            None => self.last_of(self.leaves.get(place.leaf).previous),
         }
     }
 
-    fn last(&self) -> u32 {
-        let mut at = HEAD;
-        for floor in (0..self.height).rev() {
-            while self.next(at, floor) != NONE {
-                at = self.next(at, floor);
+    fn stand(&self, place: Place) -> Stand {
+        Stand { write: self.index(place), place, generation: self.generation }
+    }
+
+    /// Where the write of a stand is now.
+    fn place(&self, stand: Stand) -> Place {
+        if stand.generation == self.generation {
+            return stand.place;
+        }
+        let write = self.writes.get(stand.write);
+        let place = self.first_at_or_after(Target::new(write.key(), write.sequence));
+        let place = place.expect("a write stays in its memtable");
+        assert_eq!(self.index(place), stand.write, "key and sequence name one write");
+        place
+    }
+
+    /// From `place` on, the first write that is the newest of its key at or below `sequence`.
+    fn visible_forward(&self, mut place: Option<Place>, sequence: u64) -> Option<Place> {
+        while let Some(at) = place.filter(|at| self.write(*at).sequence > sequence) {
+            place = self.next(at);
+        }
+        place
+    }
+
+    /// From `place` back, the first key that has a write at or below `sequence`, and of these its newest.
+    fn visible_backward(&self, mut place: Option<Place>, sequence: u64) -> Option<Place> {
+        while let Some(at) = place.filter(|at| self.write(*at).sequence > sequence) {
+            place = self.previous(at);
+        }
+        let mut found = place?;
+        while let Some(newer) = self.previous(found) {
+            let (newer_write, write) = (self.write(newer), self.write(found));
+            if newer_write.sequence > sequence || newer_write.key() != write.key() {
+                break;
             }
+            found = newer;
         }
-        if at == HEAD { NONE } else { at }
+        Some(found)
     }
 
-    /// From `index` on, the first node that is the newest of its key at or below `sequence`.
-    fn visible_forward(&self, mut index: u32, sequence: u64) -> u32 {
-        while index != NONE && self.nodes.get(index).sequence > sequence {
-            index = self.next(index, 0);
-        }
-        index
-    }
-
-    /// From `index` back, the first key that has a node at or below `sequence`, and of these its newest.
-    fn visible_backward(&self, mut index: u32, sequence: u64) -> u32 {
-        while index != NONE && self.nodes.get(index).sequence > sequence {
-            index = self.previous(index);
-        }
-        while index != NONE {
-            let newer = self.previous(index);
-            let same = newer != NONE && self.nodes.get(newer).key() == self.nodes.get(index).key();
-            if !same || self.nodes.get(newer).sequence > sequence {
-                return index;
-            }
-            index = newer;
-        }
-        NONE
-    }
-
-    /// The first node of another key behind `index`.
-    fn next_key(&self, index: u32) -> u32 {
-        let mut next = self.next(index, 0);
-        while next != NONE && self.nodes.get(next).key() == self.nodes.get(index).key() {
-            next = self.next(next, 0);
+    /// The first write of another key behind `place`.
+    fn next_key(&self, place: Place) -> Option<Place> {
+        let mut next = self.next(place);
+        while let Some(at) = next.filter(|at| self.write(*at).key() == self.write(place).key()) {
+            next = self.next(at);
         }
         next
     }
 
-    /// The last node of another key before `index`.
-    fn previous_key(&self, index: u32) -> u32 {
-        let mut previous = self.previous(index);
-        while previous != NONE && self.nodes.get(previous).key() == self.nodes.get(index).key() {
-            previous = self.previous(previous);
+    /// The last write of another key before `place`.
+    fn previous_key(&self, place: Place) -> Option<Place> {
+        let mut previous = self.previous(place);
+        while let Some(at) = previous.filter(|at| self.write(*at).key() == self.write(place).key()) {
+            previous = self.previous(at);
         }
         previous
     }
 
-    fn seek(&self, goal: Goal<'_>, sequence: u64) -> u32 {
+    fn seek(&self, goal: Goal<'_>, sequence: u64) -> Option<Place> {
         let at = |key| self.first_at_or_after(Target::new(key, u64::MAX));
-        let after = |key| {
-            let first = at(key);
-            let exact = first != NONE && self.nodes.get(first).key() == key;
-            if exact { self.next_key(first) } else { first }
+        let after = |key| match at(key) {
+            Some(first) if self.write(first).key() == key => self.next_key(first),
+            first => first,
         };
-        let before = |index| if index == NONE { self.last() } else { self.previous(index) };
+        let before = |place: Option<Place>| match place {
+            Some(place) => self.previous(place),
+            None => self.last(),
+        };
         match goal {
-            Goal::First => self.visible_forward(self.next(HEAD, 0), sequence),
+            Goal::First => self.visible_forward(self.first(), sequence),
             Goal::AtOrAfter(key) => self.visible_forward(at(key), sequence),
             Goal::After(key) => self.visible_forward(after(key), sequence),
             Goal::Last => self.visible_backward(self.last(), sequence),
@@ -388,7 +525,7 @@ impl List {
 pub(crate) struct MemtableCursor {
     memtable: Rc<Memtable>,
     sequence: u64,
-    node: u32,
+    stand: Option<Stand>,
     /// The entry under the cursor; its bytes are shared with the memtable.
     current: Option<CursorEntry>,
 }
@@ -402,7 +539,7 @@ struct CursorEntry {
 
 impl MemtableCursor {
     pub(crate) fn new(memtable: Rc<Memtable>, sequence: u64) -> MemtableCursor {
-        MemtableCursor { memtable, sequence, node: NONE, current: None }
+        MemtableCursor { memtable, sequence, stand: None, current: None }
     }
 
     /// The entry under the cursor.
@@ -420,30 +557,29 @@ impl MemtableCursor {
     }
 
     pub(crate) fn seek(&mut self, goal: Goal<'_>) {
-        let node = self.memtable.list.borrow().seek(goal, self.sequence);
-        self.stand_on(node);
+        let place = self.memtable.list.borrow().seek(goal, self.sequence);
+        self.stand_on(place);
     }
 
     pub(crate) fn step(&mut self, direction: Direction) {
-        if self.node == NONE {
-            return;
-        }
+        let Some(stand) = self.stand else { return };
         let list = self.memtable.list.borrow();
-        let node = match direction {
-            Direction::Forward => list.visible_forward(list.next_key(self.node), self.sequence),
-            Direction::Backward => list.visible_backward(list.previous_key(self.node), self.sequence),
+        let here = list.place(stand);
+        let place = match direction {
+            Direction::Forward => list.visible_forward(list.next_key(here), self.sequence),
+            Direction::Backward => list.visible_backward(list.previous_key(here), self.sequence),
         };
         drop(list);
-        self.stand_on(node);
+        self.stand_on(place);
     }
 
-    fn stand_on(&mut self, node: u32) {
+    fn stand_on(&mut self, place: Option<Place>) {
         let list = self.memtable.list.borrow();
-        self.node = node;
-        self.current = (node != NONE).then(|| {
-            let node = list.nodes.get(node);
-            let (bytes, key_size) = (node.bytes.clone(), node.key_size as usize);
-            CursorEntry { bytes, key_size, sequence: node.sequence, tombstone: node.tombstone }
+        self.stand = place.map(|place| list.stand(place));
+        self.current = place.map(|place| {
+            let write = list.write(place);
+            let (bytes, key_size) = (write.bytes.clone(), write.key_size as usize);
+            CursorEntry { bytes, key_size, sequence: write.sequence, tombstone: write.tombstone }
         });
     }
 }
@@ -452,7 +588,7 @@ impl MemtableCursor {
 pub(crate) struct MemtableWalk<'m> {
     memtable: &'m Memtable,
     sequence: u64,
-    node: u32,
+    stand: Option<Stand>,
 }
 
 /// The writes of one key at or below a sequence number.
@@ -478,23 +614,22 @@ impl KeyWrites {
 impl<'m> MemtableWalk<'m> {
     /// Begins at the first key at or above `from`.
     pub(crate) fn new(memtable: &'m Memtable, from: &[u8], sequence: u64) -> MemtableWalk<'m> {
-        let node = memtable.list.borrow().seek(Goal::AtOrAfter(from), sequence);
-        MemtableWalk { memtable, sequence, node }
+        let list = memtable.list.borrow();
+        let place = list.seek(Goal::AtOrAfter(from), sequence);
+        MemtableWalk { memtable, sequence, stand: place.map(|place| list.stand(place)) }
     }
 
     /// The next key.
     pub(crate) fn next_key(&mut self) -> Option<KeyWrites> {
-        if self.node == NONE {
-            return None;
-        }
         let list = self.memtable.list.borrow();
-        let newest = list.nodes.get(self.node);
-        let (mut oldest, mut next) = (newest, list.next(self.node, 0));
-        while next != NONE && list.nodes.get(next).key() == newest.key() {
-            oldest = list.nodes.get(next);
-            next = list.next(next, 0);
+        let place = list.place(self.stand?);
+        let newest = list.write(place);
+        let (mut oldest, mut next) = (newest, list.next(place));
+        while let Some(at) = next.filter(|at| list.write(*at).key() == newest.key()) {
+            oldest = list.write(at);
+            next = list.next(at);
         }
-        self.node = list.visible_forward(next, self.sequence);
+        self.stand = list.visible_forward(next, self.sequence).map(|place| list.stand(place));
         let key_size = newest.key_size as usize;
         Some(KeyWrites {
             bytes: newest.bytes.clone(),

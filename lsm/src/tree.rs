@@ -35,7 +35,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::sync::{Notify, Semaphore};
-use runtime::{Mono, Purpose, Runtime, Wall};
+use runtime::{Mono, Runtime, Wall};
 
 use self::budget::{OWED_MAX, Room};
 use self::pacer::Pacing;
@@ -364,8 +364,7 @@ impl<R: Runtime> Inner<R> {
     }
 
     fn new_memtable(&self) -> Rc<Memtable> {
-        let seed = self.runtime.random(Purpose::Hash);
-        Rc::new(Memtable::new(self.options.memtable_bytes, seed))
+        Rc::new(Memtable::new(self.options.memtable_bytes))
     }
 
     fn set_state(&self, state: State<R>) {

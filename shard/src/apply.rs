@@ -57,8 +57,9 @@ impl<R: Runtime> Shard<R> {
         }
         let command = Command::decode(&entry.command).expect("this shard proposed it");
         batch.clear();
-        command.fill(batch);
+        command.share(&entry.command, batch);
         self.tree.apply(batch, Mark { stream: u64::from(entry.vnode.0), index: entry.index });
+        batch.clear(); // Nothing is kept beyond the memtable.
         entry.receipt.open();
     }
 }

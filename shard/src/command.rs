@@ -10,7 +10,8 @@
 //! Promises: decoding takes any bytes and gives a command or says what is wrong. FORMAT.md, "Commands", has the bytes.
 
 use crate::clock::Stamp;
-use lsm::WriteBatch;
+use bytes::{BufMut, Bytes, BytesMut};
+use lsm::{Arena, WriteBatch};
 
 /// The kind of log record that holds a command.
 pub const RECORD_KIND: u8 = 1;
@@ -24,21 +25,25 @@ const DROP: u8 = 3;
 
 /// Builds a command's bytes.
 pub struct CommandBuilder {
-    bytes: Vec<u8>,
+    bytes: BytesMut,
     count: u16,
 }
 
 impl CommandBuilder {
     /// A command without effects yet.
     pub fn new(stamp: Stamp) -> CommandBuilder {
-        CommandBuilder::with_room(stamp, 0)
+        CommandBuilder::over(stamp, BytesMut::new())
     }
 
-    /// The same, with room for `room` bytes of keys and values.
-    pub fn with_room(stamp: Stamp, room: usize) -> CommandBuilder {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + EFFECT_HEADER_BYTES + room);
-        bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
-        bytes.extend_from_slice(&stamp.0.to_le_bytes());
+    /// The same in memory of `arena`, for one effect with `room` bytes of key and value: what comes out is shared by
+    /// log entry and memtable, and costs no allocation.
+    pub fn in_arena(stamp: Stamp, arena: &mut Arena, room: usize) -> CommandBuilder {
+        CommandBuilder::over(stamp, arena.piece(HEADER_BYTES + EFFECT_HEADER_BYTES + room))
+    }
+
+    fn over(stamp: Stamp, mut bytes: BytesMut) -> CommandBuilder {
+        bytes.put_slice(&[VERSION, 0, 0, 0]);
+        bytes.put_u64_le(stamp.0);
         CommandBuilder { bytes, count: 0 }
     }
 
@@ -59,10 +64,10 @@ impl CommandBuilder {
     }
 
     /// The command's bytes.
-    pub fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Bytes {
         assert!(self.count > 0, "a command without effects must not be proposed");
         self.bytes[2..4].copy_from_slice(&self.count.to_le_bytes());
-        self.bytes
+        self.bytes.freeze()
     }
 
     fn effect(&mut self, kind: u8, key: &[u8], parts: &[&[u8]]) {
@@ -70,10 +75,9 @@ impl CommandBuilder {
         let value_size: usize = parts.iter().map(|part| part.len()).sum();
         assert!(value_size <= lsm::VALUE_BYTES_MAX, "a value of {value_size} bytes");
         let key_size = u32::try_from(key.len()).expect("KEY_BYTES_MAX fits u24");
-        self.bytes.push(kind);
-        self.bytes.extend_from_slice(&key_size.to_le_bytes()[..3]);
-        self.bytes
-            .extend_from_slice(&u32::try_from(value_size).expect("VALUE_BYTES_MAX fits u32").to_le_bytes());
+        self.bytes.put_u8(kind);
+        self.bytes.put_slice(&key_size.to_le_bytes()[..3]);
+        self.bytes.put_u32_le(u32::try_from(value_size).expect("VALUE_BYTES_MAX fits u32"));
         self.bytes.extend_from_slice(key);
         parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
         self.count = self.count.checked_add(1).expect("at most 65,535 effects");
@@ -146,6 +150,22 @@ impl<'a> Command<'a> {
             rest = tail;
             Some(effect)
         })
+    }
+
+    /// Adds what it does to `batch`, as [`Command::fill`], but keys and values that are put are shared with `whole`, the
+    /// command's own bytes, instead of copied.
+    pub fn share(&self, whole: &Bytes, batch: &mut WriteBatch) {
+        for effect in self.effects() {
+            match effect {
+                Effect::Put { key, value } => {
+                    let begin = key.as_ptr().addr() - whole.as_ptr().addr();
+                    let pair = whole.slice(begin..begin + key.len() + value.len());
+                    batch.adopt(pair, key.len());
+                }
+                Effect::Delete { key } => batch.delete(key),
+                Effect::DropRange { from, to } => batch.drop_range(from, to),
+            }
+        }
     }
 
     /// Adds what it does to `batch`.

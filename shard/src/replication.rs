@@ -16,6 +16,7 @@
 
 use crate::command::RECORD_KIND;
 use crate::latch::Guard;
+use bytes::Bytes;
 use lsm::log::{Log, Position, Record};
 use model::ring::VnodeId;
 use runtime::Runtime;
@@ -31,7 +32,7 @@ pub struct Proposal {
     /// Whose log.
     pub vnode: VnodeId,
     /// The command's bytes.
-    pub command: Vec<u8>,
+    pub command: Bytes,
     /// The latch of the key that it writes, held until it is applied.
     pub latch: Option<Guard>,
 }
@@ -51,7 +52,7 @@ pub struct Entry {
     /// Its index in that vnode's log.
     pub index: u64,
     /// The command's bytes.
-    pub command: Vec<u8>,
+    pub command: Bytes,
     /// Who waits for it to be applied.
     pub receipt: Receipt,
 }

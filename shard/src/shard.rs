@@ -10,7 +10,7 @@ use crate::recovery;
 use crate::replication::Replication;
 use crate::tables::Tables;
 use lsm::log::{Log, LogOptions};
-use lsm::{Tree, TreeOptions};
+use lsm::{Arena, Tree, TreeOptions};
 use model::key::token_high_of_key;
 use model::ring::{CATALOG, Place, ShardId, VnodeId};
 use net::mesh::{Handler, Mesh};
@@ -29,6 +29,10 @@ const RECORD_BYTES_MAX: usize = lsm::VALUE_BYTES_MAX + (64 << 10);
 const BALLAST_PART: (u64, u64) = (2, 5);
 /// So much of the reserve has to be free beyond it before all writes are taken again: an eighth.
 const MARGIN_PART: u64 = 8;
+
+/// Bytes of a chunk of the arena that commands lie in. A chunk lives as long as the last memtable that holds a part of it:
+/// one chunk more than the memtables' own bytes, at most, for each of them.
+const ARENA_CHUNK_BYTES: usize = 256 << 10;
 
 /// Where a shard lies and what it may use.
 #[derive(Clone)]
@@ -136,6 +140,8 @@ pub struct Shard<R: Runtime> {
     pub(crate) catalog: Option<Catalog>,
     /// By vnode: the highest index that is applied.
     pub(crate) applied: RefCell<std::collections::BTreeMap<VnodeId, u64>>,
+    /// Where commands are put together: the memory that the memtable then keeps.
+    pub(crate) arena: RefCell<Arena>,
     /// The disk is nearly full: only deletes are taken.
     pub(crate) disk_full: Cell<bool>,
     /// An entry cannot be applied now: the tree takes none.
@@ -170,6 +176,7 @@ impl<R: Runtime> Shard<R> {
             tables: Tables::new(mesh.map().clone()),
             replication: Replication::new(log.clone(), next_index, options.pending_bytes_max),
             applied: RefCell::new(applied),
+            arena: RefCell::new(Arena::new(ARENA_CHUNK_BYTES)),
             disk_full: Cell::new(false),
             tree_waits: Cell::new(false),
             reported: RefCell::default(),

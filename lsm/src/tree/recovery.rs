@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use runtime::sync::{Notify, Semaphore};
-use runtime::{DirEntry, Purpose, Runtime};
+use runtime::{DirEntry, Runtime};
 
 use super::pacer::Pacing;
 use super::{Figures, Inner};
@@ -113,7 +113,7 @@ fn assemble<R: Runtime>(
     let version = Version::new(picture.tables.values().map(open), picture.drops.clone());
     let level0_count = compaction::level0_count(&version.levels[0], &options);
     let newest = picture.tables.values().filter_map(|(_, meta)| meta.newest).max().unwrap_or_default();
-    let active = Memtable::new(options.memtable_bytes, runtime.random(Purpose::Hash));
+    let active = Memtable::new(options.memtable_bytes);
     let state = State { active: Rc::new(active), immutables: Vec::new(), version: Rc::new(version) };
     Inner {
         state: RefCell::new(Rc::new(state)),

@@ -7,7 +7,7 @@ fn sample() -> Vec<u8> {
     command.put(b"key", &[b"he", b"ad", b"item"]);
     command.delete(b"gone");
     command.drop_range(b"a", b"b");
-    command.finish()
+    command.finish().to_vec()
 }
 
 #[test]
@@ -25,6 +25,28 @@ fn effects_come_back_in_order() {
     let mut batch = WriteBatch::new();
     command.fill(&mut batch);
     assert_eq!((batch.len(), batch.bytes()), (3, 3 + 8 + 4 + 2));
+}
+
+#[test]
+fn what_is_put_can_be_shared_with_the_command() {
+    let bytes = Bytes::from(sample());
+    let (mut shared, mut copied) = (WriteBatch::new(), WriteBatch::new());
+    let command = Command::decode(&bytes).unwrap();
+    command.share(&bytes, &mut shared);
+    command.fill(&mut copied);
+    assert_eq!((shared.len(), shared.bytes()), (copied.len(), copied.bytes()));
+}
+
+#[test]
+fn a_command_in_an_arena_has_the_same_bytes() {
+    let mut arena = Arena::new(1 << 10);
+    for room in [0, 3 + 8, 100] {
+        let mut command = CommandBuilder::in_arena(Stamp(7), &mut arena, room);
+        command.put(b"key", &[b"head", b"item"]);
+        let mut plain = CommandBuilder::new(Stamp(7));
+        plain.put(b"key", &[b"headitem"]);
+        assert_eq!(command.finish(), plain.finish());
+    }
 }
 
 /// The bytes of version 1, as FORMAT.md has them: this must decode for ever.

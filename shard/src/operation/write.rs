@@ -5,6 +5,9 @@
 //!       --> check again --> propose the effects --> durable, applied --> answer
 //! ```
 //!
+//! **Copies.** The new bytes are put together once, in the shard's arena, as the command. From there the log copies them
+//! into the buffer that the device reads, and when they are durable the memtable adopts them where they are.
+//!
 //! The latch goes with the log entry: it opens when the entry is applied, also when the client has gone. Before the
 //! proposal, dropping the operation drops everything; after it, nothing can stop it.
 //!
@@ -210,7 +213,8 @@ impl<R: Runtime> Shard<R> {
             // Since the first check the map may have changed at any await; from here to the log there is none.
             self.check(address)?;
             let stamp = self.clock.next(&self.rt);
-            let mut command = CommandBuilder::with_room(stamp, key.len() + item.map_or(0, <[u8]>::len) + 16);
+            let room = key.len() + item.map_or(0, |item| stored::STORED_HEADER_BYTES + item.len());
+            let mut command = CommandBuilder::in_arena(stamp, &mut self.arena.borrow_mut(), room);
             match item {
                 Some(item) => command.put(key, &[&stored::header(stamp), item]),
                 None => command.delete(key),
@@ -235,8 +239,11 @@ impl<R: Runtime> Shard<R> {
         let Refused { proposal, why } = refused;
         match why {
             lsm::Error::Busy => {
-                let ready = self.replication.ready(proposal.command.len()).await;
-                ready.map_err(|error| self.internal(&error))?;
+                match self.replication.ready(proposal.command.len()).await {
+                    Ok(()) => {}
+                    Err(lsm::Error::Full { .. }) => return Err(Refusal::Full),
+                    Err(error) => return Err(self.internal(&error)),
+                }
                 // Others may have been waiting for the same room: nobody spins on it.
                 self.rt.yield_now().await;
                 Ok(proposal.latch)
