@@ -139,6 +139,30 @@ fn many_writes_in_flight_all_arrive() {
     });
 }
 
+/// More reads than are handed over at once, from one task and from many, and each gives its own block.
+#[test]
+fn many_reads_in_flight_all_arrive() {
+    const BLOCKS: u8 = 61;
+    on_cores("reads", 1, |runtime, directory| async move {
+        let file = runtime.open(&directory.join("file"), OpenOptions::CREATE).await.unwrap();
+        for number in 0..BLOCKS {
+            let offset = u64::from(number) * BLOCK_BYTES as u64;
+            file.write_at(filled(&file, 1, number), offset).await.unwrap();
+        }
+        let read = |number: u8| {
+            let file = file.clone();
+            async move {
+                let bytes = file.read_at(u64::from(number) * BLOCK_BYTES as u64, BLOCK_BYTES).await.unwrap();
+                assert!(bytes.len() == BLOCK_BYTES && bytes.iter().all(|byte| *byte == number));
+            }
+        };
+        let tasks: Vec<_> =
+            (0..BLOCKS).map(|number| runtime.spawn(Class::Foreground, read(number))).collect();
+        assert_eq!(join_all(tasks).await.len(), usize::from(BLOCKS));
+        assert_eq!(join_all((0..BLOCKS).map(read)).await.len(), usize::from(BLOCKS));
+    });
+}
+
 /// A task of a low class computes in slices and yields between them: a write of the foreground is not to wait for more
 /// than a few of those, neither to reach the device nor to be noticed when it is done.
 #[test]
