@@ -14,11 +14,21 @@ mod item;
 mod json;
 mod log;
 mod message;
+mod request;
 mod samples;
 mod shard;
 mod tree;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(parts, item::bench, json::bench, message::bench, log::bench, tree::bench, shard::bench);
+criterion_group!(
+    parts,
+    item::bench,
+    json::bench,
+    message::bench,
+    request::bench,
+    log::bench,
+    tree::bench,
+    shard::bench
+);
 criterion_main!(parts);

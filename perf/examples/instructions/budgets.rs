@@ -1,4 +1,4 @@
-//! `perf/budgets.toml`: the most instructions that an operation may take.
+//! `perf/budgets.toml`: the most instructions that an operation may take, and calls of the allocator.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,10 +6,12 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::callgrind::Cost;
+
 const HEADER: &str = "\
-# The most instructions that one operation may take, as callgrind counts them. Held by CI:
+# The most instructions that one operation may take, as callgrind counts them, and the most allocations. Held by CI:
 #     cargo run --release -p perf --example instructions
-# Written by the same command with `--write`, which adds 5 % to what it counts.
+# Written by the same command with `--write`, which adds 5 % to the instructions that it counts.
 
 ";
 
@@ -17,6 +19,9 @@ const HEADER: &str = "\
 #[derive(Default, Serialize, Deserialize)]
 pub struct Budgets {
     instructions: BTreeMap<String, u64>,
+    /// Only of cases that count nothing but torc.
+    #[serde(default)]
+    allocations: BTreeMap<String, u64>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a tool of the build, no part of the server")]
@@ -37,18 +42,21 @@ impl Budgets {
     }
 
     /// The budget of a case, if it has one.
-    pub fn get(&self, case: &str) -> Option<u64> {
-        self.instructions.get(case).copied()
+    pub fn get(&self, case: &str) -> Option<Cost> {
+        let instructions = *self.instructions.get(case)?;
+        Some(Cost { instructions, allocations: self.allocations.get(case).copied() })
     }
 
     /// Gives a case this budget.
-    pub fn set(&mut self, case: &str, budget: u64) {
-        self.instructions.insert(case.to_owned(), budget);
+    pub fn set(&mut self, case: &str, budget: Cost) {
+        self.instructions.insert(case.to_owned(), budget.instructions);
+        self.allocations.extend(budget.allocations.map(|count| (case.to_owned(), count)));
     }
 
     /// Forgets budgets of cases that are no more.
     pub fn keep_only<'a>(&mut self, cases: impl Iterator<Item = &'a str>) {
         let cases: BTreeSet<&str> = cases.collect();
         self.instructions.retain(|name, _| cases.contains(name.as_str()));
+        self.allocations.retain(|name, _| cases.contains(name.as_str()));
     }
 }

@@ -16,6 +16,8 @@
 //!    the difference of the counts, is what one operation takes; start and preparation drop out.
 //! 3. `perf/budgets.toml` has the most that each case may take. Over budget, or without one: exit code 1.
 //!
+//! Cases of the whole API count torc alone, and its allocations too: see `api`.
+//!
 //! A budget has [`SLACK_PERCENT`] above what was counted when it was written, for compilers and C libraries that differ a
 //! little. What costs more on purpose gets a new budget in the same commit, with the reason in its message.
 
@@ -25,12 +27,14 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 
+mod api;
 mod budgets;
 mod callgrind;
 mod cases;
 mod engine;
 
 use budgets::Budgets;
+use callgrind::Cost;
 use cases::{CASES, Case};
 
 /// What `--write` adds to what it counts.
@@ -78,8 +82,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let counted = callgrind::count(&cases, options.profiles.as_deref())?;
     let over = print(&counted, &budgets);
     if options.write {
-        for (case, instructions) in &counted {
-            budgets.set(case.name, instructions + instructions * SLACK_PERCENT / 100);
+        for (case, cost) in &counted {
+            let instructions = cost.instructions + cost.instructions * SLACK_PERCENT / 100;
+            budgets.set(case.name, Cost { instructions, ..*cost });
         }
         budgets.keep_only(CASES.iter().map(|case| case.name));
         budgets.write(&path)?;
@@ -96,21 +101,30 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 /// Prints a line for each case; returns how many are over their budget or have none.
-fn print(counted: &[(&Case, u64)], budgets: &Budgets) -> usize {
-    println!("{:<24} {:>12} {:>10} {:>7}", "operation", "instructions", "budget", "used");
+fn print(counted: &[(&Case, Cost)], budgets: &Budgets) -> usize {
+    println!(
+        "{:<24} {:>12} {:>10} {:>7} {:>11}",
+        "operation", "instructions", "budget", "used", "allocations"
+    );
     let mut over = 0;
-    for (case, instructions) in counted {
+    for (case, Cost { instructions, allocations }) in counted {
         let budget = budgets.get(case.name);
-        let used =
-            budget.map_or("-".to_owned(), |budget| format!("{} %", instructions * 100 / budget.max(1)));
-        let shown = budget.map_or("none".to_owned(), |budget| budget.to_string());
+        let used = budget.map_or("-".to_owned(), |budget| {
+            format!("{} %", instructions * 100 / budget.instructions.max(1))
+        });
+        let shown = budget.map_or("none".to_owned(), |budget| budget.instructions.to_string());
+        let allocated = allocations.map_or("-".to_owned(), |count| count.to_string());
         let verdict = match budget {
             None => "NO BUDGET",
-            Some(budget) if *instructions > budget => "OVER BUDGET",
+            Some(budget) if *instructions > budget.instructions => "OVER BUDGET",
+            Some(budget) if *allocations > budget.allocations => "MORE ALLOCATIONS",
             Some(_) => "",
         };
         over += usize::from(!verdict.is_empty());
-        println!("{:<24} {instructions:>12} {shown:>10} {used:>7}  {}  {verdict}", case.name, case.what);
+        println!(
+            "{:<24} {instructions:>12} {shown:>10} {used:>7} {allocated:>11}  {}  {verdict}",
+            case.name, case.what
+        );
     }
     over
 }
