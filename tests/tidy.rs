@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["lsm", "model", "net", "router", "runtime", "shard"]),
     ("perf", &["model", "net", "runtime"]),
     ("fuzz_targets", &["lsm", "model", "net", "router", "runtime", "shard"]),
+    ("cases", &[]),
     ("torc", &["lsm", "model", "net", "perf", "router", "runtime", "shard", "sim", "tuning"]),
 ];
 
@@ -35,12 +36,12 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("rkyv", &["net", "router", "shard"]),
     ("flate2", &["router"]),
     ("httparse", &["fuzz_targets", "perf", "router"]),
-    ("ring", &["router", "torc"]),
-    ("rustls", &["runtime"]),
-    ("serde_json", &["fuzz_targets", "perf", "torc"]),
+    ("ring", &["cases", "router", "torc"]),
+    ("rustls", &["cases", "runtime"]),
+    ("serde_json", &["cases", "fuzz_targets", "perf", "torc"]),
     ("base64", &["model", "router", "torc"]),
-    ("anyhow", &["perf", "torc"]),
-    ("clap", &["perf", "torc"]),
+    ("anyhow", &["cases", "perf", "torc"]),
+    ("clap", &["cases", "perf", "torc"]),
 ];
 
 /// Crates whose modules may hold `unsafe`.
@@ -204,6 +205,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 fn folder(name: &str) -> PathBuf {
     match name {
         "fuzz_targets" => root().join("fuzz/targets"),
+        "cases" => root().join("tests/cases"),
         name => root().join(name),
     }
 }

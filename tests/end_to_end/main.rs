@@ -7,6 +7,7 @@
 //!
 //! - `server`: starts, stops and kills the process; makes SDK clients for it.
 //! - `tables`, `items`, `updates`, `conditions`, `queries`, `scans`, `batches`: the API, operation by operation.
+//! - `conformance`: the cases of `tests/cases`, each an exchange with DynamoDB's exact answer.
 //! - `wire`: requests that no SDK would send: broken JSON, oversized, unknown, half-closed, pipelined.
 //! - `access`: users, signatures, permissions, HTTPS, and files that change under a running process.
 //! - `process`: start-up, banner, configuration, refusal of a second process, clean stop, damaged files.
@@ -23,6 +24,7 @@
 mod access;
 mod batches;
 mod conditions;
+mod conformance;
 mod crash;
 mod inspect;
 mod items;
