@@ -49,7 +49,7 @@ pub use actions::parse_update;
 pub use cache::{CACHE_BYTES_MAX, CACHED_TEXT_BYTES_MAX, ExpressionCache, ExpressionCacheStats};
 pub use check::parse_projection;
 pub use condition::parse_condition;
-pub use key_condition::parse_key_condition;
+pub use key_condition::{KeyParts, parse_key_condition, parse_key_parts};
 pub use placeholders::Placeholders;
 pub use program::{ConditionProgram, ProjectionProgram, UpdateProgram};
 pub use syntax::{Comparator, Sign};

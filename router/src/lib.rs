@@ -98,6 +98,20 @@ pub struct Router<R: Runtime> {
     date: Cell<(u64, [u8; 29])>,
 }
 
+/// The operations that torc has, each with the names of its parameters.
+pub fn operations() -> Vec<(&'static str, Vec<&'static str>)> {
+    let parameters = |name| {
+        let shape = operation::shape_of(name).expect("each name has an input");
+        shape.members.iter().map(|member| member.name).collect()
+    };
+    operation::NAMES.into_iter().map(|name| (name, parameters(name))).collect()
+}
+
+/// The API's operations that torc does not have yet; those of DynamoDB Streams begin with `Streams.`.
+pub fn operations_to_come() -> Vec<String> {
+    operation::to_come()
+}
+
 impl<R: Runtime> Router<R> {
     /// A router that asks shards through `mesh` and knows them from `map`.
     pub fn new(rt: R, options: RouterOptions, mesh: Mesh<R>, map: MapCell) -> Rc<Router<R>> {

@@ -10,8 +10,10 @@
 //! The order in which mistakes are told is DynamoDB's: what is further left is told first.
 //!
 //! - [`expressions`], [`capacity`], [`answer`]: what several operations share.
-//! - [`tables`]: CreateTable, DescribeTable, ListTables, UpdateTable, DeleteTable.
-//! - [`settings`]: tags and time to live. [`account`]: limits, endpoints, continuous backups.
+//! - [`known`]: the API's operations that are not here yet.
+//! - [`tables`]: CreateTable, DescribeTable, ListTables, DeleteTable; [`indexes`], what CreateTable asks of indexes;
+//!   [`table_update`]: UpdateTable.
+//! - [`settings`]: tags and time to live; [`tags`], what a tag may be. [`account`]: limits, endpoints, continuous backups.
 //! - [`write`]: PutItem, UpdateItem, DeleteItem. [`read`]: GetItem.
 //! - [`batch_get`], [`batch_write`]: one message for each shard, all at once.
 //! - [`page`]: Query and Scan.
@@ -22,11 +24,15 @@ mod batch_get;
 mod batch_write;
 mod capacity;
 mod expressions;
+mod indexes;
+mod known;
 mod page;
 mod read;
 mod scatter;
 mod settings;
+mod table_update;
 mod tables;
+mod tags;
 mod write;
 
 use std::borrow::Cow;
@@ -69,14 +75,12 @@ async fn call<R: Runtime>(
     request: &Request<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), ApiError> {
-    let name = request.target().and_then(|target| target.strip_prefix(TARGET_PREFIX)).unwrap_or("");
-    let shape = shape_of(name).ok_or(ApiError::new(Code::UnknownOperation, ""))?;
+    let target = request.target().unwrap_or("");
+    let name = target.strip_prefix(TARGET_PREFIX).unwrap_or("");
+    let shape = shape_of(name).ok_or_else(|| known::refusal(target))?;
     let caller = auth::authenticate(router, request).await?;
     let unpacked = coding::unpack(router, request).await?;
     let parameters = router.decode(unpacked.as_deref().unwrap_or(request.body), shape)?;
-    if is_about_a_table(name) {
-        check_table_name(&parameters)?;
-    }
     constraint::check(&parameters)?;
     auth::authorize(router, &caller, name, &parameters)?;
     match name {
@@ -91,7 +95,7 @@ async fn call<R: Runtime>(
         "CreateTable" => tables::create_table(router, parameters, out).await,
         "DescribeTable" => tables::describe_table(router, parameters, out).await,
         "ListTables" => tables::list_tables(router, parameters, out),
-        "UpdateTable" => tables::update_table(router, parameters, out).await,
+        "UpdateTable" => table_update::update_table(router, parameters, out).await,
         "DeleteTable" => tables::delete_table(router, parameters, out).await,
         "TagResource" => settings::tag_resource(router, parameters).await,
         "UntagResource" => settings::untag_resource(router, parameters).await,
@@ -105,8 +109,35 @@ async fn call<R: Runtime>(
     }
 }
 
+pub(crate) use known::to_come;
+
+/// The operations that torc has, in the order of the alphabet.
+pub(crate) const NAMES: [&str; 21] = [
+    "BatchGetItem",
+    "BatchWriteItem",
+    "CreateTable",
+    "DeleteItem",
+    "DeleteTable",
+    "DescribeContinuousBackups",
+    "DescribeEndpoints",
+    "DescribeLimits",
+    "DescribeTable",
+    "DescribeTimeToLive",
+    "GetItem",
+    "ListTables",
+    "ListTagsOfResource",
+    "PutItem",
+    "Query",
+    "Scan",
+    "TagResource",
+    "UntagResource",
+    "UpdateItem",
+    "UpdateTable",
+    "UpdateTimeToLive",
+];
+
 /// The input of an operation that torc has.
-fn shape_of(name: &str) -> Option<&'static Structure> {
+pub(crate) fn shape_of(name: &str) -> Option<&'static Structure> {
     Some(match name {
         "GetItem" => &shapes::GET_ITEM,
         "PutItem" => &shapes::PUT_ITEM,
@@ -133,24 +164,6 @@ fn shape_of(name: &str) -> Option<&'static Structure> {
     })
 }
 
-/// Operations on a table itself tell a missing or short name in words of their own, before anything else.
-fn is_about_a_table(name: &str) -> bool {
-    matches!(name, "CreateTable" | "DescribeTable" | "UpdateTable" | "DeleteTable")
-}
-
-fn check_table_name(parameters: &Parameters<'_>) -> Result<(), ApiError> {
-    let crate::request::Value::Text(name) = parameters.get("TableName") else {
-        let message = "The parameter 'TableName' is required but was not present in the request";
-        return Err(ApiError::validation(message));
-    };
-    let length = name.chars().count();
-    if !name.starts_with("arn:") && !(TABLE_NAME_BYTES_MIN..=TABLE_NAME_BYTES_MAX).contains(&length) {
-        let message = "TableName must be at least 3 characters long and at most 255 characters long";
-        return Err(ApiError::validation(message));
-    }
-    Ok(())
-}
-
 /// `{"__type": "...", "message": "..."}`; what has no message says so by leaving it out.
 fn write_error(out: &mut Vec<u8>, error: &ApiError) {
     let mut object = answer::Object::new(out);
@@ -173,22 +186,24 @@ impl<R: Runtime> Router<R> {
     /// The name in a parameter that holds a name or an ARN.
     fn table_name<'n>(&self, given: &'n str) -> Result<&'n str, ApiError> {
         let Some(arn) = given.strip_prefix("arn:") else { return Ok(given) };
-        let invalid = || {
-            ApiError::validation(format!("Invalid TableArn: Invalid ResourceArn provided as input {given}"))
-        };
+        let invalid =
+            |what: &str| ApiError::validation(format!("1 validation error detected: {what} in '{given}'"));
         let mut fields = arn.splitn(5, ':');
-        let mut field = || fields.next().ok_or_else(invalid);
-        let (_partition, service, region, account, resource) =
+        let mut field = || fields.next().ok_or_else(|| invalid("Invalid ARN"));
+        let (partition, service, region, account, resource) =
             (field()?, field()?, field()?, field()?, field()?);
-        let name = resource.strip_prefix("table/").ok_or_else(invalid)?;
+        let name = resource.strip_prefix("table/").ok_or_else(|| invalid("Invalid resource type"))?;
         let sized = (TABLE_NAME_BYTES_MIN..=TABLE_NAME_BYTES_MAX).contains(&name.len());
-        if service != "dynamodb" || !sized || !is_name_like(name) {
-            return Err(invalid());
+        match () {
+            _ if partition != "aws" => Err(invalid("Invalid AWS partition")),
+            _ if service != "dynamodb" => Err(invalid("Invalid AWS service")),
+            _ if region != self.options.region => Err(invalid("Invalid AWS region")),
+            _ if !sized || !is_name_like(name) => Err(invalid("Invalid resource type")),
+            _ if account != self.options.account => {
+                Err(ApiError::new(Code::AccessDenied, "Access is denied"))
+            }
+            _ => Ok(name),
         }
-        if region != self.options.region || account != self.options.account {
-            return Err(not_found());
-        }
-        Ok(name)
     }
 
     /// The table that an operation on items names, if it takes requests.

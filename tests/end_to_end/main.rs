@@ -7,6 +7,7 @@
 //!
 //! - `server`: starts, stops and kills the process; makes SDK clients for it.
 //! - `tables`, `items`, `updates`, `conditions`, `queries`, `scans`, `batches`: the API, operation by operation.
+//! - `compatibility`: the page that says what works, held against the router and the cases.
 //! - `conformance`: the cases of `tests/cases`, each an exchange with DynamoDB's exact answer.
 //! - `wire`: requests that no SDK would send: broken JSON, oversized, unknown, half-closed, pipelined.
 //! - `access`: users, signatures, permissions, HTTPS, and files that change under a running process.
@@ -23,6 +24,7 @@
 
 mod access;
 mod batches;
+mod compatibility;
 mod conditions;
 mod conformance;
 mod crash;

@@ -152,7 +152,7 @@ async fn the_service_describes_itself() {
     assert_eq!(endpoints.endpoints()[0].address(), server.address());
     let backups = client.describe_continuous_backups().table_name("tab").send().await.unwrap();
     let backups = backups.continuous_backups_description.unwrap();
-    assert_eq!(backups.continuous_backups_status(), &ContinuousBackupsStatus::Disabled);
+    assert_eq!(backups.continuous_backups_status(), &ContinuousBackupsStatus::Enabled);
     assert_refused(
         client.describe_continuous_backups().table_name("none").send().await,
         "TableNotFoundException",

@@ -15,12 +15,28 @@ use crate::{
     limits::{PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX},
 };
 
+/// A key condition before it is known which table it is about: conditions on attributes, no two on the same one.
+#[derive(Clone, Debug)]
+pub struct KeyParts(Vec<(String, SortCondition)>);
+
+impl KeyParts {
+    /// The condition on the key of the table or index with this schema.
+    pub fn select(self, schema: &KeySchema) -> Result<KeyCondition, ApiError> {
+        select(self.0, schema)
+    }
+}
+
 /// Parses a `KeyConditionExpression` against the schema of the table or index.
 pub fn parse_key_condition(
     text: &str,
     placeholders: &mut Placeholders<'_>,
     schema: &KeySchema,
 ) -> Result<KeyCondition, ApiError> {
+    parse_key_parts(text, placeholders)?.select(schema)
+}
+
+/// Parses a `KeyConditionExpression` as far as that needs no schema.
+pub fn parse_key_parts(text: &str, placeholders: &mut Placeholders<'_>) -> Result<KeyParts, ApiError> {
     let kind = ExpressionKind::KeyCondition;
     let parsed = cache::condition(placeholders.cache, kind, text).map_err(|detail| invalid(kind, &detail))?;
     let mut checker = Checker::new(kind, placeholders);
@@ -28,7 +44,7 @@ pub fn parse_key_condition(
     let condition = checker.finish(&parsed, condition)?;
     let mut found = Vec::new();
     gather(condition, &mut found)?;
-    select(found, schema)
+    Ok(KeyParts(found))
 }
 
 /// The conditions of a row of ANDs, by attribute.

@@ -13,7 +13,7 @@
 use std::rc::Rc;
 
 use model::error::ApiError;
-use model::expression::{KeyCondition, Placeholders, SortCondition, legacy, parse_key_condition};
+use model::expression::{KeyCondition, KeyParts, Placeholders, SortCondition, legacy, parse_key_parts};
 use model::item::{ItemRef, ValueRef};
 use model::key::{
     KeyRange, SortBounds, Token, encode_key, key_of_request, keyspace, partition_range, successor,
@@ -191,14 +191,14 @@ pub(crate) async fn query<R: Runtime>(
     let given = Given::take(&mut parameters, &QUERY_RULES)?;
     let mut placeholders = given.placeholders(&router.expressions)?;
     let terms = Terms::take(&mut parameters, &mut placeholders, "QueryFilter")?;
-    let wanted = KeysWanted::take(&mut parameters)?;
+    let wanted = KeysWanted::take(&mut parameters, &mut placeholders)?;
+    placeholders.check_all_used()?;
     let forward = parameters.boolean("ScanIndexForward").unwrap_or(true);
     let name = super::take_table_name(&mut parameters);
     let table = router.table(&router.map(), &name)?;
     refuse_index(&mut parameters)?;
     parameters.finish()?;
-    let condition = wanted.compile(&mut placeholders, &table)?;
-    placeholders.check_all_used()?;
+    let condition = wanted.select(&table)?;
     terms.filter.refuse_key_attributes(&table.schema)?;
     let partition = ValueRef::trusted(&condition.partition);
     let mut range = partition_range(keyspace::ITEMS, table.id, partition, bounds_of(condition.sort.as_ref()));
@@ -217,14 +217,17 @@ pub(crate) async fn query<R: Runtime>(
 
 /// `KeyConditionExpression` or `KeyConditions`, before the table's schema is known.
 enum KeysWanted<'a> {
-    Expression(std::borrow::Cow<'a, str>),
+    Expression(KeyParts),
     Conditions(Vec<OldCondition<'a>>),
 }
 
 impl<'a> KeysWanted<'a> {
-    fn take(parameters: &mut Parameters<'a>) -> Result<KeysWanted<'a>, ApiError> {
+    fn take(
+        parameters: &mut Parameters<'a>,
+        placeholders: &mut Placeholders<'_>,
+    ) -> Result<KeysWanted<'a>, ApiError> {
         if let Some(text) = parameters.text("KeyConditionExpression") {
-            return Ok(KeysWanted::Expression(text));
+            return parse_key_parts(&text, placeholders).map(KeysWanted::Expression);
         }
         match take_conditions(parameters, "KeyConditions")? {
             Some(conditions) => Ok(KeysWanted::Conditions(conditions)),
@@ -234,11 +237,11 @@ impl<'a> KeysWanted<'a> {
         }
     }
 
-    fn compile(&self, placeholders: &mut Placeholders<'_>, table: &Table) -> Result<KeyCondition, ApiError> {
+    fn select(self, table: &Table) -> Result<KeyCondition, ApiError> {
         match self {
-            KeysWanted::Expression(text) => parse_key_condition(text, placeholders, &table.schema),
+            KeysWanted::Expression(parts) => parts.select(&table.schema),
             KeysWanted::Conditions(conditions) => {
-                legacy::key_conditions(&borrowed(conditions), &table.schema)
+                legacy::key_conditions(&borrowed(&conditions), &table.schema)
             }
         }
     }

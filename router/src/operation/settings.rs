@@ -4,15 +4,16 @@
 //! TimeToLive says is kept and described; items whose time has come are not deleted yet.
 
 use model::error::{ApiError, Code};
-use model::table::{Table, Tag};
+use model::table::{Table, TableStatus, Tag};
 use net::message::{Catalog, TagKeys, Tags, TimeToLiveChange};
 use runtime::Runtime;
 
 use super::answer::{Object, array};
-use super::tables::{describe_record, read_record, take_tags};
+use super::tables::{describe_record, invalid, read_record};
+use super::tags::{take_tag_keys, take_tags};
 use super::take_table_name;
 use crate::Router;
-use crate::request::{Parameters, Value};
+use crate::request::Parameters;
 
 /// TagResource. Its answer has no body.
 pub(crate) async fn tag_resource<R: Runtime>(
@@ -36,30 +37,24 @@ pub(crate) async fn untag_resource<R: Runtime>(
     mut parameters: Parameters<'_>,
 ) -> Result<(), ApiError> {
     let (arn, name) = take_resource(router, &mut parameters)?;
-    let keys = parameters.list("TagKeys").expect("the constraints require it");
+    let keys = take_tag_keys(&mut parameters)?;
     parameters.finish()?;
     if keys.is_empty() {
         return Err(ApiError::validation("Atleast one Tag Key needs to be provided as Input."));
     }
-    let key = |value: Value<'_>| match value {
-        Value::Text(key) => key.into_owned(),
-        other => panic!("a tag's key is a string in its table, not {other:?}"),
-    };
-    let keys = keys.into_iter().map(key).collect();
     let changed = router.ask_catalog(Catalog::Untag(TagKeys { name, keys })).await;
     changed.map(drop).map_err(|error| about_resource(error, &arn))
 }
 
-/// ListTagsOfResource: all tags in one page, as there are few; so there is no token that anybody was given.
+/// ListTagsOfResource: all tags in one page, as there are few. DynamoDB passes over a token that it never gave, so all are
+/// passed over here.
 pub(crate) async fn list_tags_of_resource<R: Runtime>(
     router: &Router<R>,
     mut parameters: Parameters<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), ApiError> {
     let (arn, name) = take_resource(router, &mut parameters)?;
-    if parameters.text("NextToken").is_some() {
-        return Err(ApiError::validation("The provided NextToken is invalid"));
-    }
+    let _token = parameters.text("NextToken");
     parameters.finish()?;
     let table = describe_record(router, name).await.map_err(|error| about_resource(error, &arn))?;
     let mut answer = Object::new(out);
@@ -101,6 +96,12 @@ pub(crate) async fn describe_time_to_live<R: Runtime>(
     let given = take_table_name(&mut parameters);
     parameters.finish()?;
     let table = describe_record(router, router.table_name(&given)?.to_owned()).await?;
+    if matches!(table.status, TableStatus::Creating | TableStatus::Deleting) {
+        let state = table.status.name();
+        return Err(ApiError::validation(format!(
+            "Cannot describe time to live while table is in {state} state: Current table state is {state}"
+        )));
+    }
     let mut answer = Object::new(out);
     write_time_to_live(answer.member("TimeToLiveDescription"), &table);
     answer.end();
@@ -113,20 +114,50 @@ fn take_resource<R: Runtime>(
     parameters: &mut Parameters<'_>,
 ) -> Result<(String, String), ApiError> {
     let arn = parameters.text("ResourceArn").expect("the constraints require it").into_owned();
-    if !arn.starts_with("arn:") {
-        let message = format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}");
-        return Err(ApiError::validation(message));
-    }
-    let name = router.table_name(&arn).map_err(|error| about_resource(error, &arn))?.to_owned();
+    let name = table_of_arn(router, &arn)?.to_owned();
     Ok((arn, name))
 }
 
-/// Tags speak of resources, not of tables: DynamoDB's words, its spelling included.
-fn about_resource(error: ApiError, arn: &str) -> ApiError {
-    if error.code != Code::ResourceNotFound {
-        return error;
+fn table_of_arn<'a, R: Runtime>(router: &Router<R>, arn: &'a str) -> Result<&'a str, ApiError> {
+    let Some(fields) = arn.strip_prefix("arn:") else {
+        return Err(invalid(&format!("ARNs must start with 'arn:': {arn}")));
+    };
+    let stranger = || invalid(&format!("Provided Arn is not a DynamoDB resource arn: {arn}"));
+    let fields: Vec<&str> = fields.splitn(5, ':').collect();
+    let [partition, service, region, account, resource] = fields[..] else { return Err(stranger()) };
+    let table = resource.strip_prefix("table/").ok_or_else(stranger)?;
+    let (name, below) = table.split_once('/').map_or((table, None), |(name, below)| (name, Some(below)));
+    if partition != "aws" || service != "dynamodb" || below.is_some_and(|below| below.starts_with("backup/"))
+    {
+        return Err(stranger());
     }
-    ApiError::new(error.code, format!("Requested resource not found: ResourcArn: {arn} not found"))
+    if region != router.options.region {
+        let message = format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}");
+        return Err(ApiError::validation(message));
+    }
+    if account != router.options.account {
+        return Err(ApiError::new(Code::AccessDenied, "Access is denied"));
+    }
+    match below {
+        None => Ok(name),
+        Some(below) if below.starts_with("stream/") => Err(no_such_resource(arn)),
+        Some(_) => Err(invalid(&format!(
+            "Invalid resource arn provided, only table or stream is accepted. Provided resource arn: {arn}"
+        ))),
+    }
+}
+
+/// Tags speak of resources, not of tables.
+fn about_resource(error: ApiError, arn: &str) -> ApiError {
+    match error.code {
+        Code::ResourceNotFound => no_such_resource(arn),
+        _ => error,
+    }
+}
+
+fn no_such_resource(arn: &str) -> ApiError {
+    let message = format!("Requested resource not found: ResourceArn: {arn} not found");
+    ApiError::new(Code::ResourceNotFound, message)
 }
 
 fn write_tags(out: &mut Vec<u8>, tags: &[Tag]) {

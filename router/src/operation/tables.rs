@@ -1,25 +1,31 @@
-//! CreateTable, DescribeTable, ListTables, UpdateTable and DeleteTable.
+//! CreateTable, DescribeTable, ListTables and DeleteTable.
 //!
 //! Changes go to the catalog: whether a table exists, and what its present settings allow, is looked at there, where it is
 //! decided. Descriptions come from there as well: the catalog describes what every core knows already, so that a table
 //! which was described as ACTIVE serves on any connection. Lists of names come from the map of this moment.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use model::error::ApiError;
 use model::item::ItemRef;
 use model::key::{KeyAttribute, KeySchema, KeyType, TableId};
-use model::limits::{LIST_TABLES_MAX, TAGS_MAX};
-use model::table::{AttributeDefinition, Billing, BillingMode, Table, TableClass, TableStatus, Tag};
-use net::message::{self, Catalog, Measured, TableChange};
+use model::limits::LIST_TABLES_MAX;
+use model::table::{AttributeDefinition, Billing, BillingMode, Table, TableClass, TableStatus};
+use net::message::{Catalog, Measured};
 use runtime::Runtime;
 
 use super::answer::{Object, array};
+use super::indexes::{Indexes, first_is_not_hash};
+use super::tags::take_tags;
 use super::take_table_name;
 use crate::json::writer;
 use crate::request::decode::not_supported;
 use crate::request::{Parameters, Value, tables as shapes};
 use crate::{Router, RouterOptions};
+
+/// What a new on-demand table serves at once, as DynamoDB documents it: reads and writes. A provisioned one serves its units.
+const NEW_ON_DEMAND_UNITS: (u64, u64) = (12_000, 4_000);
 
 /// Units that a table can be given; more is out of bounds.
 const UNITS_MAX: i64 = 1_000_000_000_000;
@@ -33,10 +39,18 @@ pub(crate) async fn create_table<R: Runtime>(
     let given = take_table_name(&mut parameters);
     let name = router.table_name(&given)?.to_owned();
     let billing = take_new_billing(&mut parameters)?;
-    let attribute_definitions = take_definitions(&mut parameters)?;
-    let schema = take_schema(&mut parameters, &attribute_definitions)?;
+    let mut attribute_definitions = take_definitions(&mut parameters)?;
+    let indexes = Indexes::take(&mut parameters);
+    let schema = take_schema(&mut parameters, &attribute_definitions, &indexes)?;
+    indexes.check(&schema, billing.mode == BillingMode::PayPerRequest)?;
+    check_more_throughput(&mut parameters, &billing)?;
+    let class = take_class(&mut parameters)?.unwrap_or_default();
+    let tags = take_tags(&mut parameters)?;
     refuse_streams_and_encryption(&mut parameters)?;
-    refuse_empty_indexes(&mut parameters)?;
+    if let Some(name) = indexes.first() {
+        return Err(not_supported(name));
+    }
+    attribute_definitions.sort_by(|one, two| one.name.cmp(&two.name));
     let table = Table {
         id: TableId(0),
         uuid: String::new(),
@@ -47,56 +61,20 @@ pub(crate) async fn create_table<R: Runtime>(
         created_us: 0,
         billing,
         deletion_protection: parameters.boolean("DeletionProtectionEnabled").unwrap_or(false),
-        class: take_class(&mut parameters).unwrap_or_default(),
+        class,
         encryption: None,
         time_to_live: None,
-        tags: take_tags(&mut parameters)?,
+        tags,
     };
     parameters.finish()?;
     let record = router.ask_catalog(Catalog::Create(table.to_item())).await?;
-    // What is made just now is empty.
-    answer_description(router, "TableDescription", &read_record(&record)?, Measured::default(), out);
-    Ok(())
-}
-
-/// UpdateTable.
-pub(crate) async fn update_table<R: Runtime>(
-    router: &Router<R>,
-    mut parameters: Parameters<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), ApiError> {
-    let given = take_table_name(&mut parameters);
-    let name = router.table_name(&given)?.to_owned();
-    refuse_streams_and_encryption(&mut parameters)?;
-    let billing_mode = parameters.text("BillingMode").map(|name| match &*name {
-        "PAY_PER_REQUEST" => message::BillingMode::PayPerRequest,
-        _ => message::BillingMode::Provisioned,
-    });
-    let provisioned = take_units(&mut parameters)?;
-    if billing_mode == Some(message::BillingMode::PayPerRequest) && provisioned.is_some() {
-        return Err(units_beside_on_demand());
-    }
-    let change = TableChange {
-        name,
-        billing_mode,
-        provisioned,
-        deletion_protection: parameters.boolean("DeletionProtectionEnabled"),
-        table_class: take_class(&mut parameters).map(|class| match class {
-            TableClass::InfrequentAccess => message::TableClass::InfrequentAccess,
-            TableClass::Standard | TableClass::Default => message::TableClass::Standard,
-        }),
-    };
-    parameters.finish()?;
-    if change == (TableChange { name: change.name.clone(), ..TableChange::default() }) {
-        return Err(ApiError::validation(
-            "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
-             SSESpecification or ReplicaUpdates is required",
-        ));
-    }
-    let table = read_record(&router.ask_catalog(Catalog::Update(change)).await?)?;
-    // The change is made: that it cannot be measured is no reason to say that it failed.
-    let measured = router.measure(table.id).await.unwrap_or_default();
-    answer_description(router, "TableDescription", &table, measured, out);
+    let mut answer = Object::new(out);
+    // What is made just now is empty, and DynamoDB does not know yet how warm it is and since when it is paid for in this way.
+    let mut table = read_record(&record)?;
+    table.billing.last_on_demand_us = None;
+    let member = answer.member("TableDescription");
+    describe(member, &table, Measured::default(), &router.options, Throughput::Cold);
+    answer.end();
     Ok(())
 }
 
@@ -172,13 +150,13 @@ fn take_new_billing(parameters: &mut Parameters<'_>) -> Result<Billing, ApiError
     }
 }
 
-fn units_beside_on_demand() -> ApiError {
+pub(crate) fn units_beside_on_demand() -> ApiError {
     invalid(
         "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
     )
 }
 
-fn take_units(parameters: &mut Parameters<'_>) -> Result<Option<(u64, u64)>, ApiError> {
+pub(crate) fn take_units(parameters: &mut Parameters<'_>) -> Result<Option<(u64, u64)>, ApiError> {
     let Some(mut throughput) = parameters.structure("ProvisionedThroughput") else { return Ok(None) };
     let mut take = |name: &str| {
         let units = throughput.integer(name).expect("the constraints require it");
@@ -199,7 +177,7 @@ fn take_definitions(parameters: &mut Parameters<'_>) -> Result<Vec<AttributeDefi
         let name = element.text("AttributeName").expect("the constraints require it").into_owned();
         let kind = element.text("AttributeType").expect("the constraints require it");
         if definitions.iter().any(|definition| definition.name == name) {
-            return Err(invalid(&format!("Duplicate AttributeName in AttributeDefinitions: {name}")));
+            return Err(ApiError::validation(format!("Attribute Name is duplicated: {name}")));
         }
         let kind = KeyType::from_name(&kind).expect("the constraints let no other type pass");
         definitions.push(AttributeDefinition { name, kind });
@@ -211,20 +189,18 @@ fn take_definitions(parameters: &mut Parameters<'_>) -> Result<Vec<AttributeDefi
 fn take_schema(
     parameters: &mut Parameters<'_>,
     definitions: &[AttributeDefinition],
+    indexes: &Indexes,
 ) -> Result<KeySchema, ApiError> {
     let elements = parameters.list("KeySchema").expect("the constraints require it");
     let elements: Vec<(String, bool)> = elements.into_iter().map(take_key_element).collect();
     if elements.len() > 2 {
-        return Err(ApiError::validation(
-            "1 validation error detected: Value at 'keySchema' failed to satisfy constraint: \
-             Member must have length less than or equal to 2",
-        ));
+        return Err(too_many_key_elements(&elements));
     }
-    refuse_undefined(&elements, definitions)?;
+    if definitions.is_empty() {
+        return Err(ApiError::validation("Invalid KeySchema: Some index key attribute have no definition"));
+    }
     if !elements[0].1 {
-        return Err(ApiError::validation(
-            "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
-        ));
+        return Err(first_is_not_hash());
     }
     if elements.get(1).is_some_and(|(_, is_hash)| *is_hash) {
         return Err(ApiError::validation(
@@ -235,13 +211,8 @@ fn take_schema(
         let message = "Both the Hash Key and the Range Key element in the KeySchema have the same name";
         return Err(ApiError::validation(message));
     }
-    let no_indexes = !parameters.has("GlobalSecondaryIndexes") && !parameters.has("LocalSecondaryIndexes");
-    if no_indexes && definitions.len() != elements.len() {
-        return Err(invalid(
-            "Number of attributes in KeySchema does not exactly match number of attributes defined in \
-             AttributeDefinitions",
-        ));
-    }
+    refuse_undefined(&elements, definitions, indexes)?;
+    refuse_unused(&elements, definitions, indexes)?;
     let mut attributes = elements.into_iter().map(|(name, _)| {
         let definition = definitions.iter().find(|definition| definition.name == name);
         KeyAttribute { name, kind: definition.expect("looked at before").kind }
@@ -251,88 +222,185 @@ fn take_schema(
 }
 
 /// Name, and whether it is the HASH key.
-fn take_key_element(element: Value<'_>) -> (String, bool) {
+pub(crate) fn take_key_element(element: Value<'_>) -> (String, bool) {
     let mut element =
         element.into_structure(&shapes::KEY_SCHEMA_ELEMENT).expect("the constraints let none be null");
     let name = element.text("AttributeName").expect("the constraints require it").into_owned();
     (name, element.text("KeyType").as_deref() == Some("HASH"))
 }
 
+/// DynamoDB shows the elements as Java does, by class and hash.
+fn too_many_key_elements(elements: &[(String, bool)]) -> ApiError {
+    let hash =
+        |name: &str| name.bytes().fold(1u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    let shown = elements.iter().map(|(name, is_hash)| {
+        let hash = hash(name).wrapping_mul(31).wrapping_add(u32::from(*is_hash));
+        format!("com.amazonaws.dynamodb.v20120810.KeySchemaElement@{hash:x}")
+    });
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    ApiError::validation(format!(
+        "1 validation error detected: Value '[{shown}]' at 'keySchema' failed to satisfy constraint: \
+         Member must have length less than or equal to 2"
+    ))
+}
+
 fn refuse_undefined(
     elements: &[(String, bool)],
     definitions: &[AttributeDefinition],
+    indexes: &Indexes,
 ) -> Result<(), ApiError> {
-    let is_defined = |name: &String| definitions.iter().any(|definition| definition.name == *name);
-    if elements.iter().all(|(name, _)| is_defined(name)) {
-        return Ok(());
+    let is_defined = |name: &str| definitions.iter().any(|definition| definition.name == name);
+    let mut keys: Vec<&str> = elements.iter().map(|(name, _)| name.as_str()).collect();
+    if keys.iter().all(|name| is_defined(name)) {
+        // What an index misses is told by itself.
+        let undefined = indexes.key_names().find(|name| !is_defined(name));
+        let Some(name) = undefined else { return Ok(()) };
+        keys = vec![name];
     }
-    let keys: Vec<&str> = elements.iter().map(|(name, _)| name.as_str()).collect();
-    let defined: Vec<&str> = definitions.iter().map(|definition| definition.name.as_str()).collect();
-    let (keys, defined) = (keys.join(", "), defined.join(", "));
+    let (keys, defined) = (keys.join(", "), names_of(definitions));
     Err(invalid(&format!(
         "Some index key attributes are not defined in AttributeDefinitions. Keys: [{keys}], \
          AttributeDefinitions: [{defined}]"
     )))
 }
 
-fn take_class(parameters: &mut Parameters<'_>) -> Option<TableClass> {
-    parameters.text("TableClass").map(|name| match &*name {
-        "STANDARD_INFREQUENT_ACCESS" => TableClass::InfrequentAccess,
-        _ => TableClass::Standard,
-    })
+fn refuse_unused(
+    elements: &[(String, bool)],
+    definitions: &[AttributeDefinition],
+    indexes: &Indexes,
+) -> Result<(), ApiError> {
+    let keys: Vec<&str> = elements.iter().map(|(name, _)| name.as_str()).collect();
+    let used: BTreeSet<&str> = keys.iter().copied().chain(indexes.key_names()).collect();
+    if definitions.iter().all(|definition| used.contains(definition.name.as_str())) {
+        return Ok(());
+    }
+    if indexes.first().is_none() {
+        return Err(invalid(
+            "Number of attributes in KeySchema does not exactly match number of attributes defined in \
+             AttributeDefinitions",
+        ));
+    }
+    let (defined, used) = (names_of(definitions), used.into_iter().collect::<Vec<_>>().join(", "));
+    Err(invalid(&format!(
+        "Some AttributeDefinitions are not used. AttributeDefinitions: [{defined}], keys used: [{used}]"
+    )))
 }
 
-/// Takes `Tags`, ascending by key; no key may come twice.
-pub(crate) fn take_tags(parameters: &mut Parameters<'_>) -> Result<Vec<Tag>, ApiError> {
-    let elements = parameters.list("Tags").unwrap_or_default();
-    let mut tags: Vec<Tag> = Vec::with_capacity(elements.len());
-    for element in elements {
-        let mut element = element.into_structure(&shapes::TAG).expect("the constraints let none be null");
-        let mut take = |name: &str| element.text(name).expect("the constraints require it").into_owned();
-        tags.push(Tag { key: take("Key"), value: take("Value") });
+fn names_of(definitions: &[AttributeDefinition]) -> String {
+    definitions.iter().map(|definition| definition.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Takes `TableClass`, which DynamoDB refuses in words of its own.
+pub(crate) fn take_class(parameters: &mut Parameters<'_>) -> Result<Option<TableClass>, ApiError> {
+    let Some(name) = parameters.text("TableClass") else { return Ok(None) };
+    match TableClass::from_name(&name) {
+        Some(class) => Ok(Some(class)),
+        None => Err(ApiError::validation(
+            "Invalid table-class parameter provided. Please try again with a valid table-class value: \
+             [STANDARD, STANDARD_INFREQUENT_ACCESS].",
+        )),
     }
-    if tags.len() > TAGS_MAX {
-        return Err(invalid(&format!("A table has at most {TAGS_MAX} tags")));
+}
+
+/// `OnDemandThroughput` and `WarmThroughput`: by DynamoDB's rules first, then not there yet.
+fn check_more_throughput(parameters: &mut Parameters<'_>, billing: &Billing) -> Result<(), ApiError> {
+    let on_demand = billing.mode == BillingMode::PayPerRequest;
+    if let Some(mut given) = parameters.structure("OnDemandThroughput") {
+        let names = ["MaxReadRequestUnits", "MaxWriteRequestUnits"];
+        for (name, units) in names.map(|name| (name, given.integer(name))) {
+            match units {
+                Some(_) if !on_demand => {
+                    let rule = "cannot be specified when table BillingMode is PROVISIONED.";
+                    return Err(invalid(&format!("{name} for OnDemandThroughput {rule}")));
+                }
+                Some(units) if units < 1 => {
+                    let rule = "for OnDemandThroughput for table is outside of valid range";
+                    return Err(invalid(&format!("Requested {name} {rule}")));
+                }
+                _ => (),
+            }
+        }
+        return Err(not_supported("OnDemandThroughput"));
     }
-    tags.sort_by(|left, right| left.key.cmp(&right.key));
-    match tags.windows(2).find(|pair| pair[0].key == pair[1].key) {
-        Some(pair) => Err(invalid(&format!("Duplicate tag key: {}", pair[0].key))),
-        None => Ok(tags),
+    let Some(mut given) = parameters.structure("WarmThroughput") else { return Ok(()) };
+    let (read, write) =
+        if on_demand { NEW_ON_DEMAND_UNITS } else { (billing.read_units, billing.write_units) };
+    for (name, least, provisioned) in [
+        ("ReadUnitsPerSecond", read, "ReadCapacityUnits"),
+        ("WriteUnitsPerSecond", write, "WriteCapacityUnits"),
+    ] {
+        let units = given.integer(name);
+        if units.is_some_and(|units| u64::try_from(units).map_or(true, |units| units < least)) {
+            let than = match on_demand {
+                true => {
+                    "initial throughput for OnDemand. See: https://docs.aws.amazon.com/amazondynamodb/latest/\
+                         developerguide/on-demand-capacity-mode.html#on-demand-capacity-mode-initial"
+                        .to_owned()
+                }
+                false => format!("{provisioned} of ProvisionedThroughput"),
+            };
+            return Err(invalid(&format!(
+                "Requested {name} for WarmThroughput for table is lower than {than}"
+            )));
+        }
     }
+    Err(not_supported("WarmThroughput"))
 }
 
 /// Both may be named in order to say no to them; anything else is not there yet.
 fn refuse_streams_and_encryption(parameters: &mut Parameters<'_>) -> Result<(), ApiError> {
-    for (name, switch) in [("StreamSpecification", "StreamEnabled"), ("SSESpecification", "Enabled")] {
-        let Some(mut given) = parameters.structure(name) else { continue };
-        if given.boolean(switch) == Some(true) {
-            return Err(not_supported(name));
-        }
-        given.finish()?;
+    if let Some(given) = parameters.structure("StreamSpecification")
+        && check_stream(given, "Table is being created with a stream")?
+    {
+        return Err(not_supported("StreamSpecification"));
+    }
+    if let Some(given) = parameters.structure("SSESpecification")
+        && check_encryption(given)?
+    {
+        return Err(not_supported("SSESpecification"));
     }
     Ok(())
 }
 
-fn refuse_empty_indexes(parameters: &mut Parameters<'_>) -> Result<(), ApiError> {
-    for (name, word) in [
-        ("GlobalSecondaryIndexes", "GlobalSecondaryIndexes"),
-        ("LocalSecondaryIndexes", "LocalSecondaryIndexes"),
-    ] {
-        match parameters.get(name) {
-            Value::List(indexes) if indexes.is_empty() => {
-                return Err(invalid(&format!("List of {word} is empty")));
-            }
-            _ => (),
+/// Whether a StreamSpecification asks for one. `begin` says in which call, as DynamoDB's message begins.
+pub(crate) fn check_stream(mut given: Parameters<'_>, begin: &str) -> Result<bool, ApiError> {
+    let enabled = given.boolean("StreamEnabled").expect("the constraints require it");
+    let has_view = given.text("StreamViewType").is_some();
+    let is_new = begin.starts_with("Table");
+    match (enabled, has_view) {
+        (true, false) if is_new => Err(invalid(&format!("{begin} enabled, UpdateViewType is required"))),
+        (true, false) => Err(invalid(&format!("{begin} enabled then UpdateViewType is required"))),
+        (false, true) if is_new => {
+            Err(invalid(&format!("{begin} disabled, UpdateViewType should not be specified")))
         }
+        (false, true) => {
+            Err(invalid(&format!("{begin} disabled, then UpdateViewType must not be specified")))
+        }
+        (enabled, _) => Ok(enabled),
     }
-    Ok(())
 }
 
-fn invalid(why: &str) -> ApiError {
+/// Whether an SSESpecification asks for a key of the client's account.
+pub(crate) fn check_encryption(mut given: Parameters<'_>) -> Result<bool, ApiError> {
+    let enabled = given.boolean("Enabled");
+    let kind = given.text("SSEType");
+    let key = given.text("KMSMasterKeyId");
+    match (enabled, kind.as_deref(), key) {
+        (Some(false), Some(_), _) => Err(invalid("SSEType can not be specified if Enabled is false")),
+        (Some(false), None, Some(_)) => {
+            Err(invalid("KMSMasterKeyId can not be specified if Enabled is false"))
+        }
+        (_, Some("AES256"), _) => Err(invalid("SSEType AES256 is not supported")),
+        (_, None, Some(_)) => Err(invalid("SSEType KMS is required if KMSMasterKeyId is specified")),
+        (enabled, kind, _) => Ok(enabled == Some(true) || kind.is_some()),
+    }
+}
+
+pub(crate) fn invalid(why: &str) -> ApiError {
     ApiError::validation(format!("One or more parameter values were invalid: {why}"))
 }
 
-fn answer_description<R: Runtime>(
+pub(crate) fn answer_description<R: Runtime>(
     router: &Router<R>,
     member: &str,
     table: &Table,
@@ -340,7 +408,7 @@ fn answer_description<R: Runtime>(
     out: &mut Vec<u8>,
 ) {
     let mut answer = Object::new(out);
-    describe(answer.member(member), table, measured, &router.options);
+    describe(answer.member(member), table, measured, &router.options, Throughput::Warm);
     answer.end();
 }
 
@@ -355,8 +423,21 @@ pub(crate) fn read_record(record: &[u8]) -> Result<Table, ApiError> {
     table.map_err(|_| crate::route::misunderstood())
 }
 
+/// Whether a description says how warm the table is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Throughput {
+    Cold,
+    Warm,
+}
+
 /// Appends a TableDescription.
-fn describe(out: &mut Vec<u8>, table: &Table, measured: Measured, options: &RouterOptions) {
+fn describe(
+    out: &mut Vec<u8>,
+    table: &Table,
+    measured: Measured,
+    options: &RouterOptions,
+    throughput: Throughput,
+) {
     let mut answer = Object::new(out);
     array(answer.member("AttributeDefinitions"), &table.attribute_definitions, |out, definition| {
         let mut object = Object::new(out);
@@ -368,7 +449,7 @@ fn describe(out: &mut Vec<u8>, table: &Table, measured: Measured, options: &Rout
     describe_keys(answer.member("KeySchema"), &table.schema);
     answer.text("TableStatus", table.status.name());
     answer.time("CreationDateTime", table.created_us);
-    describe_throughput(&mut answer, &table.billing);
+    describe_throughput(&mut answer, &table.billing, throughput);
     // DynamoDB refreshes both about every six hours; here they are of this moment, and about right (`lsm::estimate`).
     answer.integer("TableSizeBytes", measured.bytes);
     answer.integer("ItemCount", measured.items);
@@ -396,7 +477,7 @@ fn describe_keys(out: &mut Vec<u8>, schema: &KeySchema) {
 }
 
 /// `ProvisionedThroughput`, `BillingModeSummary` and `WarmThroughput`.
-fn describe_throughput(answer: &mut Object<'_>, billing: &Billing) {
+fn describe_throughput(answer: &mut Object<'_>, billing: &Billing, throughput: Throughput) {
     let mut units = Object::new(answer.member("ProvisionedThroughput"));
     if let Some(time) = billing.last_increase_us {
         units.time("LastIncreaseDateTime", time);
@@ -417,8 +498,11 @@ fn describe_throughput(answer: &mut Object<'_>, billing: &Billing) {
         }
         summary.end();
     }
-    // What a new on-demand table serves at once, as DynamoDB documents it; a provisioned one serves its units.
-    let (read, write) = if on_demand { (12_000, 4_000) } else { (billing.read_units, billing.write_units) };
+    if throughput == Throughput::Cold {
+        return;
+    }
+    let (read, write) =
+        if on_demand { NEW_ON_DEMAND_UNITS } else { (billing.read_units, billing.write_units) };
     let mut warm = Object::new(answer.member("WarmThroughput"));
     warm.integer("ReadUnitsPerSecond", read);
     warm.integer("WriteUnitsPerSecond", write);

@@ -27,7 +27,9 @@ const ARN_BYTES_MAX: usize = 1024;
 
 /// The exception for all that `parameters` violates, if anything.
 pub fn check(parameters: &Parameters<'_>) -> Result<(), ApiError> {
-    let mut found = Violations { list: Vec::new(), path: String::with_capacity(PATH_BYTES) };
+    let about_a_table = ["CreateTableInput", "DescribeTableInput", "UpdateTableInput", "DeleteTableInput"];
+    let length_first = about_a_table.contains(&parameters.shape().name);
+    let mut found = Violations { list: Vec::new(), path: String::with_capacity(PATH_BYTES), length_first };
     found.structure(parameters.shape(), parameters.values());
     let count = found.list.len();
     if count == 0 {
@@ -41,6 +43,8 @@ pub fn check(parameters: &Parameters<'_>) -> Result<(), ApiError> {
 struct Violations {
     list: Vec<String>,
     path: String,
+    /// Whether the length of a table's name is told before its letters: DynamoDB does that where a table itself is meant.
+    length_first: bool,
 }
 
 impl Violations {
@@ -125,13 +129,19 @@ impl Violations {
         if given.starts_with("arn:") {
             return self.length(given, Sizes { min: 1, max: ARN_BYTES_MAX });
         }
+        let sizes = Sizes { min: TABLE_NAME_BYTES_MIN, max: TABLE_NAME_BYTES_MAX };
+        if self.length_first {
+            self.length(given, sizes);
+        }
         if !is_name_like(given) {
             self.add_quoted(
                 given,
                 &format!("Member must satisfy regular expression pattern: {NAME_PATTERN}"),
             );
         }
-        self.length(given, Sizes { min: TABLE_NAME_BYTES_MIN, max: TABLE_NAME_BYTES_MAX });
+        if !self.length_first {
+            self.length(given, sizes);
+        }
     }
 
     fn list(&mut self, element: &'static Shape, sizes: Sizes, whole: &Value<'_>, elements: &[Value<'_>]) {

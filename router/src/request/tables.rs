@@ -1,7 +1,8 @@
 //! The inputs of the operations that torc has, as version 2012-08-10 of the API's model has them.
 //!
-//! The order of members, and the order of words in enums, is the model's: messages repeat it. In one
-//! place they say more than the model: a table without GlobalTableSourceArn, the only kind here, needs a key.
+//! The order of members is the model's, or, where it is known, that in which DynamoDB tells what is wrong with them. The words of enums stand in the order in which DynamoDB's messages name them, which
+//! is that of a hash. In some places they say more or less than the model: a table without GlobalTableSourceArn, the only kind
+//! here, needs a key; tags and table classes are refused in words of their own.
 
 use super::shape::{
     Integer, Keys, Map, Shape, Sizes, Structure, list, list_of, optional, required, text, text_like, text_of,
@@ -252,12 +253,12 @@ pub static SCAN: Structure = Structure {
 
 static LONG: Shape = Shape::Integer(Integer { class: "Long", min: None, max: None });
 pub(crate) static KEY_SCHEMA_ATTRIBUTE_NAME: Shape = text_of(1, 255);
-pub(crate) static SCALAR_ATTRIBUTE_TYPE: Shape = word(&["S", "N", "B"]);
+pub(crate) static SCALAR_ATTRIBUTE_TYPE: Shape = word(&["B", "N", "S"]);
 pub(crate) static ATTRIBUTE_DEFINITION: Shape = Shape::Structure(&Structure {
     name: "AttributeDefinition",
     members: &[
-        required("AttributeName", &KEY_SCHEMA_ATTRIBUTE_NAME),
         required("AttributeType", &SCALAR_ATTRIBUTE_TYPE),
+        required("AttributeName", &KEY_SCHEMA_ATTRIBUTE_NAME),
     ],
 });
 pub(crate) static ATTRIBUTE_DEFINITIONS: Shape = list(&ATTRIBUTE_DEFINITION);
@@ -275,7 +276,7 @@ pub(crate) static ON_DEMAND_THROUGHPUT: Shape = Shape::Structure(&Structure {
 });
 pub(crate) static NON_KEY_ATTRIBUTE_NAME: Shape = text_of(1, 255);
 pub(crate) static NON_KEY_ATTRIBUTE_NAME_LIST: Shape = list_of(&NON_KEY_ATTRIBUTE_NAME, 1, 20);
-pub(crate) static PROJECTION_TYPE: Shape = word(&["ALL", "KEYS_ONLY", "INCLUDE"]);
+pub(crate) static PROJECTION_TYPE: Shape = word(&["ALL", "INCLUDE", "KEYS_ONLY"]);
 pub(crate) static PROJECTION: Shape = Shape::Structure(&Structure {
     name: "Projection",
     members: &[
@@ -288,8 +289,8 @@ pub(crate) static POSITIVE_LONG_OBJECT: Shape =
 pub(crate) static PROVISIONED_THROUGHPUT: Shape = Shape::Structure(&Structure {
     name: "ProvisionedThroughput",
     members: &[
-        required("ReadCapacityUnits", &POSITIVE_LONG_OBJECT),
         required("WriteCapacityUnits", &POSITIVE_LONG_OBJECT),
+        required("ReadCapacityUnits", &POSITIVE_LONG_OBJECT),
     ],
 });
 pub(crate) static WARM_THROUGHPUT: Shape = Shape::Structure(&Structure {
@@ -320,7 +321,7 @@ pub(crate) static LOCAL_SECONDARY_INDEX: Shape = Shape::Structure(&Structure {
 });
 pub(crate) static LOCAL_SECONDARY_INDEX_LIST: Shape = list(&LOCAL_SECONDARY_INDEX);
 pub(crate) static RESOURCE_POLICY: Shape = text();
-pub(crate) static KMS_MASTER_KEY_ID: Shape = text();
+pub(crate) static KMS_MASTER_KEY_ID: Shape = text_of(1, usize::MAX);
 pub(crate) static SSE_TYPE: Shape = word(&["AES256", "KMS"]);
 pub(crate) static SSE_SPECIFICATION: Shape = Shape::Structure(&Structure {
     name: "SSESpecification",
@@ -331,17 +332,19 @@ pub(crate) static SSE_SPECIFICATION: Shape = Shape::Structure(&Structure {
     ],
 });
 pub(crate) static STREAM_VIEW_TYPE: Shape =
-    word(&["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"]);
+    word(&["OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE"]);
 pub(crate) static STREAM_SPECIFICATION: Shape = Shape::Structure(&Structure {
     name: "StreamSpecification",
     members: &[required("StreamEnabled", &Shape::Boolean), optional("StreamViewType", &STREAM_VIEW_TYPE)],
 });
-pub(crate) static TABLE_CLASS: Shape = word(&["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
-pub(crate) static TAG_KEY_STRING: Shape = text_of(1, 128);
-pub(crate) static TAG_VALUE_STRING: Shape = text_of(0, 256);
+// Refused in words of its own: `operation::tables`.
+pub(crate) static TABLE_CLASS: Shape = text();
+// What tags may be made of, `operation::tags` says in words of its own.
+pub(crate) static TAG_KEY_STRING: Shape = text();
+pub(crate) static TAG_VALUE_STRING: Shape = text();
 pub(crate) static TAG: Shape = Shape::Structure(&Structure {
     name: "Tag",
-    members: &[required("Key", &TAG_KEY_STRING), required("Value", &TAG_VALUE_STRING)],
+    members: &[optional("Key", &TAG_KEY_STRING), optional("Value", &TAG_VALUE_STRING)],
 });
 pub(crate) static TAG_LIST: Shape = list(&TAG);
 pub(crate) static TAG_KEY_LIST: Shape = list(&TAG_KEY_STRING);
@@ -518,22 +521,22 @@ pub(crate) static VECTOR_INDEX_UPDATE: Shape = Shape::Structure(&Structure {
 });
 pub(crate) static VECTOR_INDEX_UPDATE_LIST: Shape = list(&VECTOR_INDEX_UPDATE);
 pub(crate) static CONDITION_EXPRESSION: Shape = text();
-pub(crate) static CONDITIONAL_OPERATOR: Shape = word(&["AND", "OR"]);
+pub(crate) static CONDITIONAL_OPERATOR: Shape = word(&["OR", "AND"]);
 pub(crate) static ATTRIBUTE_VALUE_LIST: Shape = list(&Shape::Attribute);
 pub(crate) static COMPARISON_OPERATOR: Shape = word(&[
-    "EQ",
-    "NE",
     "IN",
-    "LE",
-    "LT",
-    "GE",
-    "GT",
-    "BETWEEN",
-    "NOT_NULL",
     "NULL",
-    "CONTAINS",
+    "BETWEEN",
+    "LT",
     "NOT_CONTAINS",
+    "EQ",
+    "GT",
+    "NOT_NULL",
+    "NE",
+    "LE",
     "BEGINS_WITH",
+    "GE",
+    "CONTAINS",
 ]);
 pub(crate) static EXPECTED_ATTRIBUTE_VALUE: Shape = Shape::Structure(&Structure {
     name: "ExpectedAttributeValue",
@@ -555,11 +558,11 @@ pub(crate) static EXPRESSION_ATTRIBUTE_VALUE_MAP: Shape =
     Shape::Map(Map { keys: Keys::Any, value: &Shape::Attribute, sizes: Sizes::ANY });
 pub(crate) static RETURN_CONSUMED_CAPACITY: Shape = word(&["INDEXES", "TOTAL", "NONE"]);
 pub(crate) static RETURN_ITEM_COLLECTION_METRICS: Shape = word(&["SIZE", "NONE"]);
-pub(crate) static RETURN_VALUE: Shape = word(&["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"]);
+pub(crate) static RETURN_VALUE: Shape = word(&["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"]);
 pub(crate) static RETURN_VALUES_ON_CONDITION_CHECK_FAILURE: Shape = word(&["ALL_OLD", "NONE"]);
 pub(crate) static ATTRIBUTE_NAME_LIST: Shape = list_of(&ATTRIBUTE_NAME, 1, usize::MAX);
 pub(crate) static PROJECTION_EXPRESSION: Shape = text();
-pub(crate) static ATTRIBUTE_ACTION: Shape = word(&["ADD", "PUT", "DELETE"]);
+pub(crate) static ATTRIBUTE_ACTION: Shape = word(&["ADD", "DELETE", "PUT"]);
 pub(crate) static ATTRIBUTE_VALUE_UPDATE: Shape = Shape::Structure(&Structure {
     name: "AttributeValueUpdate",
     members: &[optional("Action", &ATTRIBUTE_ACTION), optional("Value", &Shape::Attribute)],
@@ -609,7 +612,7 @@ pub(crate) static POSITIVE_INTEGER_OBJECT: Shape =
 pub(crate) static FILTER_CONDITION_MAP: Shape =
     Shape::Map(Map { keys: Keys::Sized(Sizes { min: 0, max: 65535 }), value: &CONDITION, sizes: Sizes::ANY });
 pub(crate) static SELECT: Shape =
-    word(&["ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "SPECIFIC_ATTRIBUTES", "COUNT"]);
+    word(&["SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"]);
 pub(crate) static SCAN_SEGMENT: Shape =
     Shape::Integer(Integer { class: "Integer", min: Some(0), max: Some(999999) });
 pub(crate) static SCAN_TOTAL_SEGMENTS: Shape =

@@ -104,8 +104,11 @@ impl Settings {
 }
 
 fn plan_create<R: Runtime>(mut table: Table, state: &State, rt: &R) -> Result<Plan, ApiError> {
-    if state.tables.contains_key(&table.name) {
-        return Err(ApiError::new(Code::ResourceInUse, format!("Table already exists: {}", table.name)));
+    if let Some(other) = state.tables.get(&table.name) {
+        return Err(match other.status {
+            TableStatus::Creating => in_use(&format!("Table is being created: {}", table.name)),
+            _ => ApiError::new(Code::ResourceInUse, format!("Table already exists: {}", table.name)),
+        });
     }
     if state.tables.len() >= TABLES_MAX {
         let message =
@@ -116,15 +119,18 @@ fn plan_create<R: Runtime>(mut table: Table, state: &State, rt: &R) -> Result<Pl
     table.uuid = uuid(rt);
     table.created_us = rt.wall().0;
     table.status = TableStatus::Creating;
+    if table.billing.mode == BillingMode::PayPerRequest {
+        table.billing.last_on_demand_us = Some(table.created_us);
+    }
     Ok(Plan::Write(Box::new(table)))
 }
 
 fn plan_delete(name: &str, state: &State) -> Result<Plan, ApiError> {
     let table = existing(name, state)?;
-    if table.status == TableStatus::Deleting {
-        return Ok(Plan::Nothing(table));
+    refuse_unless_there(&table)?;
+    if table.status == TableStatus::Updating {
+        return Err(in_use(&format!("Table: {name} is in the process of being updated.")));
     }
-    refuse_unless_active(&table)?;
     if table.deletion_protection {
         return Err(ApiError::validation(
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
@@ -135,7 +141,10 @@ fn plan_delete(name: &str, state: &State) -> Result<Plan, ApiError> {
 
 fn plan_update<R: Runtime>(settings: Settings, state: &State, rt: &R) -> Result<Plan, ApiError> {
     let table = existing(&settings.name, state)?;
-    refuse_unless_active(&table)?;
+    refuse_unless_there(&table)?;
+    if table.status == TableStatus::Updating {
+        return Err(in_use(&format!("Table IOPS are currently being updated. Table: {}", table.name)));
+    }
     let mut table = Table { status: TableStatus::Updating, ..Table::clone(&table) };
     table.billing = new_billing(&table.billing, &settings, rt.wall().0)?;
     table.deletion_protection = settings.deletion_protection.unwrap_or(table.deletion_protection);
@@ -146,21 +155,21 @@ fn plan_update<R: Runtime>(settings: Settings, state: &State, rt: &R) -> Result<
 /// Tags do not touch the table's work: it stays ACTIVE, as it does below.
 fn plan_tag(name: &str, new: Vec<Tag>, state: &State) -> Result<Plan, ApiError> {
     let table = existing(name, state)?;
-    refuse_unless_active(&table)?;
+    refuse_unless_there(&table)?;
     let mut tags: BTreeMap<String, String> =
         table.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
     tags.extend(new.into_iter().map(|tag| (tag.key, tag.value)));
     if tags.len() > TAGS_MAX {
-        return Err(ApiError::validation(format!(
-            "One or more parameter values were invalid: A table has at most {TAGS_MAX} tags"
-        )));
+        return Err(ApiError::validation(
+            "Number of Tags exceed the current limit for the provided ResourceArn",
+        ));
     }
     Ok(with_tags(&table, tags.into_iter().map(|(key, value)| Tag { key, value }).collect()))
 }
 
 fn plan_untag(name: &str, keys: &[String], state: &State) -> Result<Plan, ApiError> {
     let table = existing(name, state)?;
-    refuse_unless_active(&table)?;
+    refuse_unless_there(&table)?;
     Ok(with_tags(&table, table.tags.iter().filter(|tag| !keys.contains(&tag.key)).cloned().collect()))
 }
 
@@ -173,7 +182,7 @@ fn with_tags(table: &Rc<Table>, tags: Vec<Tag>) -> Plan {
 
 fn plan_time_to_live(name: &str, attribute: String, enabled: bool, state: &State) -> Result<Plan, ApiError> {
     let table = existing(name, state)?;
-    refuse_unless_active(&table)?;
+    refuse_unless_there(&table)?;
     let refused = match (&table.time_to_live, enabled) {
         (Some(now), _) if now.attribute != attribute => {
             let now = &now.attribute;
@@ -201,16 +210,19 @@ pub(crate) fn no_such_table(name: &str) -> ApiError {
     ApiError::new(Code::ResourceNotFound, format!("Requested resource not found: Table: {name} not found"))
 }
 
-fn refuse_unless_active(table: &Table) -> Result<(), ApiError> {
+/// Refuses to change a table that is not there yet, or soon no more.
+fn refuse_unless_there(table: &Table) -> Result<(), ApiError> {
     let doing = match table.status {
-        TableStatus::Active => return Ok(()),
+        TableStatus::Active | TableStatus::Updating => return Ok(()),
         TableStatus::Creating => "created",
-        TableStatus::Updating => "updated",
         TableStatus::Deleting => "deleted",
     };
-    let message =
-        format!("Attempt to change a resource which is still in use: Table is being {doing}: {}", table.name);
-    Err(ApiError::new(Code::ResourceInUse, message))
+    Err(in_use(&format!("Table is being {doing}: {}", table.name)))
+}
+
+fn in_use(detail: &str) -> ApiError {
+    let message = format!("Attempt to change a resource which is still in use: {detail}");
+    ApiError::new(Code::ResourceInUse, message)
 }
 
 /// The billing after an update at `now_us`.
@@ -234,7 +246,7 @@ fn new_billing(old: &Billing, settings: &Settings, now_us: u64) -> Result<Billin
         (BillingMode::Provisioned, None) => {
             if old.mode != BillingMode::Provisioned {
                 return Err(invalid(
-                    "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+                    "ProvisionedThroughput must be specified when BillingMode is PROVISIONED",
                 ));
             }
         }

@@ -369,7 +369,7 @@ fn tags_come_and_go_and_survive_a_restart() {
         let many: Vec<(String, String)> = (0..49).map(|n| (format!("n{n}"), String::new())).collect();
         let many = |count| Catalog::Tag(Tags { name: "t".to_string(), tags: many[..count].to_vec() });
         assert_eq!(client.catalog(many(48)).await.table().tags.len(), 50);
-        let message = "One or more parameter values were invalid: A table has at most 50 tags";
+        let message = "Number of Tags exceed the current limit for the provided ResourceArn";
         assert_eq!(client.catalog(many(49)).await.failure(), (Code::Validation, message));
         let version = client.mesh.map().get().version;
         assert_eq!(client.catalog(untag(&["none"])).await.table().tags.len(), 50);

@@ -93,7 +93,8 @@ fn check_exception(expected: &str, answer: &Answer) -> Result<()> {
         None => (rest, None),
     };
     let known = EXCEPTIONS.iter().find(|known| known.0 == name);
-    let (prefix, status, member) = known.map_or((DYNAMODB, 400, "message"), |found| (found.1, found.2, found.3));
+    let (prefix, status, member) =
+        known.map_or((DYNAMODB, 400, "message"), |found| (found.1, found.2, found.3));
     let body = answer.json()?;
     let object = body.as_object().context("the body is no object")?;
     ensure!(answer.status == status, "the status is {}", answer.status);
@@ -157,7 +158,8 @@ fn same(expected: &Value, found: &Value, path: &mut String) -> Result<()> {
         (Value::String(pattern), Value::String(text)) => same_text(pattern, text, path),
         (Value::Number(one), Value::Number(two)) if one.as_f64() == two.as_f64() => Ok(()),
         (Value::Object(wanted), Value::Object(members)) => {
-            let wanted: BTreeMap<&str, &Value> = wanted.iter().map(|(name, value)| (&**name, value)).collect();
+            let wanted: BTreeMap<&str, &Value> =
+                wanted.iter().map(|(name, value)| (&**name, value)).collect();
             for (name, value) in &wanted {
                 if *name == "$more" {
                     continue;

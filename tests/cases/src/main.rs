@@ -63,12 +63,8 @@ fn main() -> Result<ExitCode> {
     }
     let signer = Signer::from_environment(&arguments.region);
     let mut client = Client::new(Endpoint::parse(&arguments.endpoint)?, signer);
-    let options = Options {
-        region: arguments.region,
-        filter: arguments.filter,
-        is_torc: arguments.torc,
-        prefix: None,
-    };
+    let options =
+        Options { region: arguments.region, filter: arguments.filter, is_torc: arguments.torc, prefix: None };
     let report = run(&mut client, &scripts, &options)?;
     let failed = report.failures.len();
     ensure!(report.passed + failed + report.skipped > 0, "no case has that in its name");
@@ -88,6 +84,7 @@ fn main() -> Result<ExitCode> {
 fn read(path: &Path) -> Result<Script> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?;
-    let name = path.file_stem().and_then(|name| name.to_str()).with_context(|| format!("{shown} has no name"))?;
+    let name =
+        path.file_stem().and_then(|name| name.to_str()).with_context(|| format!("{shown} has no name"))?;
     script::parse(name, &text)
 }

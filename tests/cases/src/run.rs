@@ -344,7 +344,8 @@ impl Runner<'_> {
             loop {
                 let answer = self.client.call("DeleteTable", &input)?;
                 let text = answer.shown();
-                if answer.status == 200 || text.contains("ResourceNotFound") || text.contains("being deleted") {
+                if answer.status == 200 || text.contains("ResourceNotFound") || text.contains("being deleted")
+                {
                     break;
                 }
                 if text.contains("protected against deletion") {

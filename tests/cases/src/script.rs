@@ -35,6 +35,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::text;
+
 /// The files, in the order in which they run.
 const FILES: &[(&str, &str)] = &[
     ("numbers", include_str!("../data/numbers.cases")),
@@ -46,6 +48,14 @@ const FILES: &[(&str, &str)] = &[
     ("updates", include_str!("../data/updates.cases")),
     ("reads", include_str!("../data/reads.cases")),
     ("legacy", include_str!("../data/legacy.cases")),
+    ("queries", include_str!("../data/queries.cases")),
+    ("scans", include_str!("../data/scans.cases")),
+    ("batches", include_str!("../data/batches.cases")),
+    ("tables", include_str!("../data/tables.cases")),
+    ("indexes", include_str!("../data/indexes.cases")),
+    ("settings", include_str!("../data/settings.cases")),
+    ("wire", include_str!("../data/wire.cases")),
+    ("tocome", include_str!("../data/tocome.cases")),
 ];
 
 /// One file.
@@ -213,7 +223,8 @@ fn action(text: &str) -> Result<Action> {
         name => {
             // Its name may be a cell.
             let first = name.strip_prefix('$').map_or(b'A'..=b'Z', |_| b'$'..=b'$');
-            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'$'));
+            let is_name =
+                name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'$'));
             ensure!(is_name && first.contains(&name.as_bytes()[0]), "{name} is no operation");
             if rest.trim().is_empty() {
                 bail!("{name} needs an input, if only {{}}");
@@ -221,6 +232,24 @@ fn action(text: &str) -> Result<Action> {
             Action::Call(name.to_owned(), rest.trim().to_owned())
         }
     })
+}
+
+impl Script {
+    /// The calls of all cases, as operation and input. Names that only a run can know stand for `x`.
+    pub fn calls(&self) -> Result<Vec<(String, String)>> {
+        let steps =
+            self.cases.iter().flat_map(|case| case.steps.iter().map(|step| (case.row.as_slice(), step)));
+        let mut calls = Vec::new();
+        for (row, step) in self.given.iter().map(|step| (&[][..], step)).chain(steps) {
+            let Action::Call(operation, input) = &step.action else { continue };
+            let lookup = |name: &str| match name.parse::<usize>() {
+                Ok(cell) => row.get(cell.checked_sub(1)?).cloned(),
+                Err(_) => Some(self.lets.get(name).cloned().unwrap_or_else(|| "x".to_owned())),
+            };
+            calls.push((text::expand(operation, &lookup)?, text::expand(input, &lookup)?));
+        }
+        Ok(calls)
+    }
 }
 
 impl Case {

@@ -56,7 +56,8 @@ fn expand_into(
                 rest = after;
                 let mut depth_text = String::new();
                 expand_into(&mut depth_text, inside, lookup, depth + 1)?;
-                let levels: usize = depth_text.parse().with_context(|| format!("{depth_text} is no depth"))?;
+                let levels: usize =
+                    depth_text.parse().with_context(|| format!("{depth_text} is no depth"))?;
                 let (open, close) =
                     if name == "lists" { ("{\"L\":[", "]}") } else { ("{\"M\":{\"m\":", "}}") };
                 out.push_str(&format!("{}{{\"N\":\"1\"}}{}", open.repeat(levels), close.repeat(levels)));

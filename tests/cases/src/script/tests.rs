@@ -52,7 +52,9 @@ fn a_script_has_tables_names_and_cases() {
 
 #[test]
 fn what_cannot_be_meant_is_refused() {
-    for text in ["GetItem {}", "=> {}", "case a\n=> {}", "case a\nGetItem", "case a\nget {}", "| a", "table x"] {
+    for text in
+        ["GetItem {}", "=> {}", "case a\n=> {}", "case a\nGetItem", "case a\nget {}", "| a", "table x"]
+    {
         assert!(parse("x", text).is_err(), "{text}");
     }
 }
