@@ -22,6 +22,8 @@ pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 pub const EXPRESSION_BYTES_MAX: usize = 4096;
 /// Bytes of all attribute names and values that one expression substitutes.
 pub const EXPRESSION_VALUES_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of a placeholder, such as `#name` or `:value`.
+pub const PLACEHOLDER_BYTES_MAX: usize = 255;
 /// Operators and functions in one expression.
 pub const EXPRESSION_OPERATORS_MAX: usize = 300;
 /// Operands of the IN comparator.

@@ -3,7 +3,7 @@
 use super::ExpressionCache;
 use crate::{
     error::ApiError,
-    limits::{ATTRIBUTE_NAME_BYTES_MAX, EXPRESSION_VALUES_BYTES_MAX},
+    limits::{ATTRIBUTE_NAME_BYTES_MAX, EXPRESSION_VALUES_BYTES_MAX, PLACEHOLDER_BYTES_MAX},
 };
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -89,6 +89,11 @@ fn collect<'a, T>(
 ) -> Result<BTreeMap<&'a str, Entry<T>>, ApiError> {
     let mut entries = BTreeMap::new();
     for (key, stands_for) in pairs {
+        if key.len() > PLACEHOLDER_BYTES_MAX {
+            let problem = "The expression attribute map contains a key that is too long";
+            let message = format!("{parameter} contains invalid key: {problem}; size of key: {}", key.len());
+            return Err(ApiError::validation(message));
+        }
         if !is_placeholder(key, sign) {
             let message = format!("{parameter} contains invalid key: Syntax error; key: \"{key}\"");
             return Err(ApiError::validation(message));
