@@ -2,9 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
 use crate::sign::Signer;
@@ -111,7 +114,56 @@ impl Answer {
 pub struct Client {
     endpoint: Endpoint,
     signer: Option<Signer>,
-    stream: Option<BufReader<TcpStream>>,
+    stream: Option<BufReader<Stream>>,
+}
+
+/// With TLS or without.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Plain(stream) => stream.read(buffer),
+            Stream::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Plain(stream) => stream.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Stream::Plain(stream) => stream.flush(),
+            Stream::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+impl Stream {
+    /// Speaks TLS with `host`, whose certificate the host's own roots must vouch for.
+    fn tls(host: &str, stream: TcpStream) -> Result<Stream> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        ensure!(!roots.is_empty(), "this host has no certificates that it trusts (SSL_CERT_FILE)");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(host.to_owned())?;
+        let connection = ClientConnection::new(Arc::new(config), name)?;
+        Ok(Stream::Tls(Box::new(StreamOwned::new(connection, stream))))
+    }
 }
 
 impl Client {
@@ -151,7 +203,7 @@ impl Client {
         };
         let mut stream = stream;
         // Who is refused early is answered before everything is read.
-        let _ = stream.get_mut().write_all(bytes);
+        let _ = stream.get_mut().write_all(bytes).and_then(|()| stream.get_mut().flush());
         let answer = read(&mut stream)?;
         if answer.header("Connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")) {
             self.stream = Some(stream);
@@ -159,14 +211,17 @@ impl Client {
         Ok(answer)
     }
 
-    fn connect(&self) -> Result<BufReader<TcpStream>> {
-        ensure!(self.endpoint.scheme == "http", "HTTPS is not spoken yet");
+    fn connect(&self) -> Result<BufReader<Stream>> {
         let address = self.endpoint.address();
         let stream = TcpStream::connect(&address).with_context(|| format!("no connection to {address}"))?;
         stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
         stream.set_write_timeout(Some(ANSWER_TIME_MAX))?;
         stream.set_nodelay(true)?;
-        Ok(BufReader::new(stream))
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        Ok(BufReader::new(match self.endpoint.scheme.as_str() {
+            "https" => Stream::tls(host, stream)?,
+            _ => Stream::Plain(stream),
+        }))
     }
 }
 

@@ -30,8 +30,11 @@ const TABLES: &[(&str, &str)] = &[
 
 /// A table that takes longer than this to come or go has failed.
 const TABLE_TIME_MAX: Duration = Duration::from_secs(300);
-/// Between two looks at such a table.
+/// Between two looks at such a table: torc is done in moments, DynamoDB in seconds, and it counts how often it is asked.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
+const LOOK_PAUSE_ELSEWHERE: Duration = Duration::from_millis(1000);
+/// How often a call is made again that is refused for coming too early or too often.
+const THROTTLED_MAX: usize = 60;
 
 /// What is run, and against what.
 #[derive(Clone, Debug)]
@@ -234,7 +237,7 @@ impl Runner<'_> {
             }
         };
         self.note_tables(&seen.request);
-        let answer = self.client.send(&request)?;
+        let answer = self.send(&request)?;
         seen.got = answer.shown();
         if step.answers.is_empty() {
             ensure!(answer.status == 200, "it was not done");
@@ -244,6 +247,23 @@ impl Runner<'_> {
             expect::check(&seen.expected, &answer)?;
         }
         Ok(())
+    }
+
+    /// Asks; who is told to be slower is. torc throttles nobody, so that a test of it hides nothing.
+    fn send(&mut self, request: &Request) -> Result<Answer> {
+        for _ in 0..THROTTLED_MAX {
+            let answer = self.client.send(request)?;
+            let is_throttled = answer.status == 400 && answer.shown().contains("#ThrottlingException");
+            if self.options.is_torc || !is_throttled {
+                return Ok(answer);
+            }
+            self.pause();
+        }
+        self.client.send(request)
+    }
+
+    fn pause(&self) {
+        std::thread::sleep(if self.options.is_torc { LOOK_PAUSE } else { LOOK_PAUSE_ELSEWHERE });
     }
 
     fn expand(&self, place: &Place<'_>, text: &str) -> Result<String> {
@@ -301,7 +321,7 @@ impl Runner<'_> {
 
     fn make_tables(&mut self, tables: &[(String, &str)]) -> Result<()> {
         for (name, key) in tables {
-            let answer = self.client.call("CreateTable", &table_input(name, key)?.to_string())?;
+            let answer = self.send(&Request::call("CreateTable", &table_input(name, key)?.to_string()))?;
             ensure!(answer.status == 200, "{name} cannot be made: {}", answer.shown());
             self.used.insert(name.clone());
             let arn = answer.json()?["TableDescription"]["TableArn"].clone();
@@ -312,7 +332,7 @@ impl Runner<'_> {
     }
 
     fn describe(&mut self, table: &str) -> Result<Answer> {
-        self.client.call("DescribeTable", &json!({"TableName": table}).to_string())
+        self.send(&Request::call("DescribeTable", &json!({"TableName": table}).to_string()))
     }
 
     fn wait_active(&mut self, table: &str) -> Result<()> {
@@ -323,7 +343,7 @@ impl Runner<'_> {
                 return Ok(());
             }
             ensure!(since.elapsed() < TABLE_TIME_MAX, "{table} is never ACTIVE: {}", answer.shown());
-            std::thread::sleep(LOOK_PAUSE);
+            self.pause();
         }
     }
 
@@ -331,7 +351,7 @@ impl Runner<'_> {
         let since = Instant::now();
         while self.describe(table)?.status == 200 {
             ensure!(since.elapsed() < TABLE_TIME_MAX, "{table} is never gone");
-            std::thread::sleep(LOOK_PAUSE);
+            self.pause();
         }
         Ok(())
     }
@@ -342,7 +362,7 @@ impl Runner<'_> {
             let since = Instant::now();
             let input = json!({"TableName": table}).to_string();
             loop {
-                let answer = self.client.call("DeleteTable", &input)?;
+                let answer = self.send(&Request::call("DeleteTable", &input))?;
                 let text = answer.shown();
                 if answer.status == 200 || text.contains("ResourceNotFound") || text.contains("being deleted")
                 {
@@ -350,13 +370,13 @@ impl Runner<'_> {
                 }
                 if text.contains("protected against deletion") {
                     let off = json!({"TableName": table, "DeletionProtectionEnabled": false}).to_string();
-                    self.client.call("UpdateTable", &off)?;
+                    self.send(&Request::call("UpdateTable", &off))?;
                 } else if text.contains("ValidationException") {
                     // A name that no table can have.
                     break;
                 }
                 ensure!(since.elapsed() < TABLE_TIME_MAX, "{table} cannot be deleted: {text}");
-                std::thread::sleep(LOOK_PAUSE);
+                self.pause();
             }
         }
         Ok(())
