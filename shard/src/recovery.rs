@@ -39,12 +39,11 @@ pub async fn replay<R: Runtime>(
         let command = Command::decode(record.payload).map_err(|what| senseless(what.to_string()))?;
         clock.witness(command.stamp);
         if record.index > *applied {
-            match tree.ready().await {
-                Err(error @ lsm::Error::Poisoned { .. }) => return Err(error.into()),
-                // On a full disk, or beside a rotten SSTable, the memtables take it all the same: no more than they did
-                // before the stop, since what the log holds beyond the tree was in memory then. So the shard opens,
-                // and can be read.
-                Ok(()) | Err(_) => {}
+            // On a full disk, or beside a rotten SSTable, the memtables take it all the same: no more than they did
+            // before the stop, since what the log holds beyond the tree was in memory then. So the shard opens, and
+            // can be read.
+            if let Err(error @ lsm::Error::Poisoned { .. }) = tree.ready().await {
+                return Err(error.into());
             }
             batch.clear();
             command.fill(&mut batch);
