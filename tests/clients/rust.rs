@@ -102,7 +102,7 @@ async fn updates_and_conditions(client: &Client) -> Result<()> {
         .update_item()
         .table_name(TABLE)
         .set_key(Some(key("ann", 7)))
-        .update_expression("SET #t = #t + :ten, lines = if_not_exists(lines, :none) ADD changes :one")
+        .update_expression("SET #t = #t + :ten, basket = if_not_exists(basket, :none) ADD change_count :one")
         .condition_expression("#t BETWEEN :one AND :limit")
         .expression_attribute_names("#t", "total")
         .expression_attribute_values(":ten", n(10))
@@ -112,7 +112,7 @@ async fn updates_and_conditions(client: &Client) -> Result<()> {
         .return_values(ReturnValue::UpdatedNew)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     let changed = update.clone().send().await?.attributes.context("what was updated")?;
-    ensure!(changed["total"] == n(20) && changed["changes"] == n(1) && changed.len() == 3, "{changed:?}");
+    ensure!(changed["total"] == n(20) && changed["change_count"] == n(1) && changed.len() == 3, "{changed:?}");
     let failed = update.send().await.expect_err("the total is too large").into_service_error();
     let aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(failed) =
         failed
