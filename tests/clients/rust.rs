@@ -112,7 +112,10 @@ async fn updates_and_conditions(client: &Client) -> Result<()> {
         .return_values(ReturnValue::UpdatedNew)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     let changed = update.clone().send().await?.attributes.context("what was updated")?;
-    ensure!(changed["total"] == n(20) && changed["change_count"] == n(1) && changed.len() == 3, "{changed:?}");
+    ensure!(
+        changed["total"] == n(20) && changed["change_count"] == n(1) && changed.len() == 3,
+        "{changed:?}"
+    );
     let failed = update.send().await.expect_err("the total is too large").into_service_error();
     let aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(failed) =
         failed
