@@ -227,7 +227,7 @@ impl Core {
 
     async fn start(&self, rt: &RealRuntime) -> anyhow::Result<Running> {
         let ring = self.identity.founding_ring();
-        let map = MapCell::new(Map { version: 0, ring, tables: std::collections::BTreeMap::new() });
+        let map = MapCell::new(Map::alone(ring));
         let mesh = Mesh::new(rt.clone(), map.clone(), MeshOptions::default());
         let carrier = rt.spawn(Class::Foreground, {
             let mesh = mesh.clone();

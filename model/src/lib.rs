@@ -9,7 +9,8 @@
 //! - [`key`]: storage keys, tokens and the byte ranges of Query.
 //! - [`ring`]: which vnode and which shard owns a token.
 //! - [`table`]: a table's description; its record is an item.
-//! - [`map`]: ring and tables together, what every router knows.
+//! - [`node`]: the nodes of a cluster.
+//! - [`map`]: nodes, ring and tables together, what every router knows.
 //! - [`expression`]: conditions, updates, projections and key conditions.
 //!
 //! The life of a PutItem, as this crate sees it:
@@ -31,6 +32,7 @@ pub mod item;
 pub mod key;
 pub mod limits;
 pub mod map;
+pub mod node;
 pub mod number;
 mod record;
 pub mod ring;

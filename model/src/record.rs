@@ -45,6 +45,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    pub(crate) fn binary(&mut self, name: &str) -> Result<&'a [u8], Corrupt> {
+        match self.take(name)? {
+            ValueRef::B(bytes) => Ok(bytes),
+            _ => Err(wrong_type()),
+        }
+    }
+
     pub(crate) fn map(&mut self, name: &str) -> Result<MapRef<'a>, Corrupt> {
         match self.take(name)? {
             ValueRef::M(map) => Ok(map),

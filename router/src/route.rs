@@ -86,7 +86,7 @@ impl<R: Runtime> Router<R> {
             let vnode = *map.ring.owner(token_high);
             request.epoch = map.ring.epoch;
             set_vnode(&mut request.operation, &vnode);
-            match self.send(vnode.leader, attempts.deadline, &request).await {
+            match self.send(vnode.leader(), attempts.deadline, &request).await {
                 Ok(bytes) => return read(reply(&bytes)?),
                 Err(Refused::Final(error)) => return Err(error),
                 Err(Refused::Again) => self.pause(&mut attempts).await?,
@@ -120,7 +120,7 @@ impl<R: Runtime> Router<R> {
             let map = self.map.get();
             let operation = Operation::Measure(Measure { table: table.0 });
             let request = Request { epoch: map.ring.epoch, operation };
-            let places: BTreeSet<Place> = map.ring.vnodes.iter().map(|vnode| vnode.leader).collect();
+            let places: BTreeSet<Place> = map.ring.vnodes.iter().map(|vnode| vnode.leader()).collect();
             let calls = places.iter().map(|place| self.send(*place, attempts.deadline, &request));
             match sum(join_all(calls).await) {
                 Ok(measured) => return Ok(measured),

@@ -188,7 +188,7 @@ impl<R: Runtime> Shard<R> {
     async fn drop_on(&self, map: &Map, vnode: &Vnode, table: &Table) -> bool {
         let operation = Operation::Drop(Drop { vnode: vnode.id.0, table: table.id.0 });
         let request = Request { epoch: map.ring.epoch, operation }.encode();
-        let reply = self.mesh.call(vnode.leader.shard, self.deadline(), request).await;
+        let reply = self.mesh.call(vnode.leader().shard, self.deadline(), request).await;
         reply.is_ok_and(|bytes| matches!(read_reply(&bytes), Ok(ArchivedReply::Done)))
     }
 

@@ -91,8 +91,8 @@ impl<R: Runtime> Shard<R> {
             }
             None => map.ring.vnode(address.vnode).ok_or_else(|| moved(self.place()))?,
         };
-        let mine = owner.id == address.vnode && owner.leader == self.place();
-        if mine && address.epoch == map.ring.epoch { Ok(()) } else { Err(moved(owner.leader)) }
+        let mine = owner.id == address.vnode && owner.leader() == self.place();
+        if mine && address.epoch == map.ring.epoch { Ok(()) } else { Err(moved(owner.leader())) }
     }
 
     /// The storage keys of a table that lie in a vnode.

@@ -42,11 +42,7 @@ pub async fn run_core(rt: SimRuntime, swarm: Swarm, start: Rc<Start>) {
 
 async fn try_run_core(rt: SimRuntime, swarm: Swarm, start: &Start) -> Result<(), String> {
     let identity = identity(&rt, &swarm, start).await?;
-    let map = MapCell::new(Map {
-        version: 0,
-        ring: identity.founding_ring(),
-        tables: std::collections::BTreeMap::new(),
-    });
+    let map = MapCell::new(Map::alone(identity.founding_ring()));
     let mesh = Mesh::new(rt.clone(), map.clone(), MeshOptions::default());
     let mesh_task = rt.spawn(Class::Foreground, {
         let mesh = mesh.clone();

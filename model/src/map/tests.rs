@@ -3,13 +3,36 @@
 use super::*;
 use crate::{
     item::Value,
+    node::NodeState,
     table::tests::{full_table, small_table},
     testing::Chance,
 };
 
 fn example() -> Map {
     let tables = [full_table(), small_table()].map(|table| (table.name.clone(), Rc::new(table)));
-    Map { version: 9, ring: Ring::even(5, 2), tables: BTreeMap::from(tables) }
+    let node = |number: u16, http: Option<&str>| Node {
+        number: NodeId(number),
+        id: 77 << 100 | u128::from(number),
+        name: format!("node-{number}"),
+        zone: "a".to_string(),
+        addresses: vec!["10.0.0.1:7000".parse().unwrap(), "[::1]:7001".parse().unwrap()],
+        http: http.map(|text| text.parse().unwrap()),
+        state: NodeState::Draining,
+    };
+    let nodes = [node(0, None), node(3, Some("10.0.0.1:8000"))].map(|node| (node.number, Rc::new(node)));
+    let mut ring = Ring::even(5, 2);
+    let replica = |peer, node, role| Replica {
+        peer: PeerId(peer),
+        place: Place { node: NodeId(node), shard: ShardId(1) },
+        role,
+    };
+    ring.vnodes[2].replicas = Replicas::new(&[
+        replica(4, 0, Role::Voter),
+        replica(8, 3, Role::Joining),
+        replica(9, 2, Role::Leaving),
+    ]);
+    let tables = BTreeMap::from(tables);
+    Map { version: 9, nodes: BTreeMap::from(nodes), tables, ..Map::alone(ring) }
 }
 
 fn broken(change: impl FnOnce(&mut BTreeMap<String, Value>)) -> &'static str {
@@ -23,23 +46,22 @@ fn broken(change: impl FnOnce(&mut BTreeMap<String, Value>)) -> &'static str {
 fn a_map_goes_there_and_back() {
     let map = example();
     assert_eq!(Map::decode(&map.encode()), Ok(map));
-    let empty = Map { version: 0, ring: Ring::even(1, 1), tables: BTreeMap::new() };
+    let empty = Map::alone(Ring::even(1, 1));
     assert_eq!(Map::decode(&empty.encode()), Ok(empty));
 }
 
 #[test]
 fn broken_maps_are_refused() {
     let number = |value: u64| Value::N(value.into());
-    assert_eq!(broken(|map| drop(map.insert("v".into(), number(2)))), "a map of an unknown version");
+    assert_eq!(broken(|map| drop(map.insert("v".into(), number(3)))), "a map of an unknown version");
     assert_eq!(broken(|map| drop(map.insert("new".into(), number(2)))), "an unknown attribute in a record");
     assert_eq!(broken(|map| drop(map.remove("epoch"))), "an attribute missing in a record");
     assert_eq!(
         broken(|map| drop(map.insert("epoch".into(), Value::Null))),
         "an attribute of the wrong type in a record"
     );
-    let nothing = || Value::L(vec![]);
     assert_eq!(
-        broken(|map| drop(map.insert("vnodes".into(), nothing()))),
+        broken(|map| drop(map.insert("vnodes".into(), Value::B(vec![])))),
         "a ring whose first vnode does not start at 0"
     );
     let reversed = |map: &mut BTreeMap<String, Value>| {
@@ -47,12 +69,22 @@ fn broken_maps_are_refused() {
         tables.reverse();
     };
     assert_eq!(broken(reversed), "tables out of order in a map");
-    let wide = |map: &mut BTreeMap<String, Value>| {
-        let Some(Value::L(vnodes)) = map.get_mut("vnodes") else { panic!("a list") };
-        let Some(Value::M(vnode)) = vnodes.first_mut() else { panic!("a map") };
-        vnode.insert("shard".into(), number(65_536));
+    let swapped = |map: &mut BTreeMap<String, Value>| {
+        let Some(Value::L(nodes)) = map.get_mut("nodes") else { panic!("a list") };
+        nodes.reverse();
     };
-    assert_eq!(broken(wide), "a number out of range in a record");
+    assert_eq!(broken(swapped), "nodes out of order in a map");
+    let packed = |change: fn(&mut Vec<u8>)| {
+        broken(|map| {
+            let Some(Value::B(vnodes)) = map.get_mut("vnodes") else { panic!("bytes") };
+            change(vnodes);
+        })
+    };
+    assert_eq!(packed(|vnodes| vnodes.truncate(vnodes.len() - 1)), "a vnode is cut short");
+    assert_eq!(packed(|vnodes| vnodes[12] = 5), "a vnode with too few or too many replicas");
+    assert_eq!(packed(|vnodes| vnodes[21] = 3), "a replica of an unknown role");
+    assert_eq!(packed(|vnodes| vnodes[21] = 1), "a vnode without a voter");
+    assert_eq!(broken(|map| drop(map.insert("catalog".into(), Value::B(vec![])))), "a vnode is cut short");
 }
 
 #[test]

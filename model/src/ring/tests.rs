@@ -16,7 +16,7 @@ fn even_rings_cover_every_token() {
                 (ring.owner(start), ring.owner(end), ring.owner(start / 2 + end / 2)),
                 (vnode, vnode, vnode)
             );
-            assert_eq!(vnode.leader.shard, ShardId((index % usize::from(shard_count)) as u16));
+            assert_eq!(vnode.leader().shard, ShardId((index % usize::from(shard_count)) as u16));
             assert_eq!(ring.vnode(vnode.id), Some(vnode));
             next = end.wrapping_add(1);
         }
@@ -60,4 +60,27 @@ fn check_finds_what_is_wrong() {
     let numbers = "a ring with a vnode's number twice, or with the catalog's";
     assert_eq!(broken(|ring| ring.vnodes[2].id = VnodeId(1)), numbers);
     assert_eq!(broken(|ring| ring.vnodes[2].id = CATALOG), numbers);
+}
+
+#[test]
+fn replicas_are_checked() {
+    let replica = |peer, node, role| Replica {
+        peer: PeerId(peer),
+        place: Place { node: NodeId(node), shard: ShardId(1) },
+        role,
+    };
+    let check = |replicas: &[Replica]| Replicas::new(replicas).check();
+    let good = [replica(5, 2, Role::Voter), replica(4, 0, Role::Leaving), replica(9, 1, Role::Joining)];
+    assert_eq!(check(&good), Ok(()));
+    let replicas = Replicas::new(&good);
+    assert_eq!((replicas.len(), replicas.first()), (3, good[0]));
+    assert_eq!(replicas.iter().collect::<Vec<_>>(), good);
+    assert_eq!((replicas.at(good[1].place), replicas.peer(PeerId(9))), (Some(good[1]), Some(good[2])));
+    assert_eq!((replicas.at(replica(1, 7, Role::Voter).place), replicas.peer(PeerId(1))), (None, None));
+    let number = "a vnode with a replica's number twice, or with number 0";
+    assert_eq!(check(&[replica(1, 1, Role::Voter), replica(1, 2, Role::Voter)]), Err(number));
+    assert_eq!(check(&[replica(0, 1, Role::Voter)]), Err(number));
+    let node = "a vnode with two replicas on one node";
+    assert_eq!(check(&[replica(1, 1, Role::Voter), replica(2, 1, Role::Voter)]), Err(node));
+    assert_eq!(check(&[replica(1, 1, Role::Joining)]), Err("a vnode without a voter"));
 }

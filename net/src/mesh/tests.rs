@@ -4,13 +4,12 @@ use super::*;
 use model::ring::Ring;
 use runtime::sim::{SimRuntime, World, WorldOptions};
 use runtime::sync::timeout;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 type TestMesh = Mesh<SimRuntime>;
 
 fn map(version: u64) -> Map {
-    Map { version, ring: Ring::even(4, 2), tables: BTreeMap::new() }
+    Map { version, ..Map::alone(Ring::even(4, 2)) }
 }
 
 /// A handler that answers with its core and what it was asked, after the milliseconds that the request begins with.

@@ -9,7 +9,6 @@ use net::session::{Session, SessionError, SessionOptions};
 use runtime::real::{RealOptions, RealRuntime, run};
 use runtime::sync::{Either, join_all, select};
 use runtime::{CoreId, Listener, Runtime};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -56,7 +55,7 @@ async fn call_all<F: Future<Output = Vec<u8>>>(call: impl Fn(Vec<u8>) -> F) {
 #[test]
 fn cores_call_each_other_through_their_mailboxes() {
     on_two_cores("mesh", |rt| async move {
-        let map = Map { version: 0, ring: Ring::even(2, 2), tables: BTreeMap::new() };
+        let map = Map::alone(Ring::even(2, 2));
         let mesh = Mesh::new(rt.clone(), MapCell::new(map.clone()), MeshOptions::default());
         mesh.set_handler(turn());
         let script = async {

@@ -93,7 +93,7 @@ struct Node<R: Runtime> {
 impl<R: Runtime> Node<R> {
     async fn start(rt: &R, dir: PathBuf) -> Node<R> {
         let identity = node::open(rt, &dir, Some(1), VNODES).await.expect("an empty directory");
-        let map = Map { version: 0, ring: identity.founding_ring(), tables: BTreeMap::new() };
+        let map = Map::alone(identity.founding_ring());
         let mesh = Mesh::new(rt.clone(), MapCell::new(map), MeshOptions::default());
         let options = ShardOptions::new(&dir, identity, ShardId(0), MEMORY_BYTES);
         let shard = Shard::open(rt.clone(), options, mesh.clone()).await.expect("an empty directory");

@@ -418,7 +418,7 @@ async fn one_vnode<R: Runtime>(
         }
         scan.bytes_max = scan.bytes_max.saturating_sub(filled.charged_bytes).max(1);
         let request = Request { epoch: map.ring.epoch, operation: Operation::Scan(scan) };
-        match router.send(vnode.leader, attempts.deadline, &request).await {
+        match router.send(vnode.leader(), attempts.deadline, &request).await {
             Ok(bytes) => {
                 filled.add(page_of(reply(&bytes)?)?);
                 return Ok(end);

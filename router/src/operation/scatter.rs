@@ -96,7 +96,7 @@ fn by_place<R: Runtime, T>(
     for mut piece in pieces {
         let vnode = map.ring.owner(piece.token_high);
         (kind.set_vnode)(&mut piece.what, vnode.id.0);
-        groups.entry(vnode.leader).or_default().push(piece);
+        groups.entry(vnode.leader()).or_default().push(piece);
     }
     groups
 }

@@ -136,7 +136,7 @@ impl Store {
     fn measure(&self, table: TableId, map: &Map, core: u16) -> Measured {
         let items = self.items.borrow();
         let mut measured = Measured::default();
-        for vnode in map.ring.vnodes.iter().filter(|vnode| vnode.leader.shard.0 == core) {
+        for vnode in map.ring.vnodes.iter().filter(|vnode| vnode.leader().shard.0 == core) {
             let (first, last) = map.ring.range(vnode.id).expect("a vnode of the ring");
             let own = token_range(keyspace::ITEMS, table, first, last);
             for (key, item) in items.range(own.from..own.to) {
@@ -220,7 +220,7 @@ impl Store {
     }
 
     fn catalog(&self, change: &ArchivedCatalog, map: &Map) -> Result<(Table, Map), ApiError> {
-        let mut map = Map { version: map.version + 1, ring: map.ring.clone(), tables: map.tables.clone() };
+        let mut map = Map { version: map.version + 1, ..Map::clone(&map) };
         let existing = |name: &str| {
             let message = format!("Requested resource not found: Table: {name} not found");
             map.tables

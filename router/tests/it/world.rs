@@ -58,7 +58,7 @@ pub fn with_server<F: Future<Output = ()>>(options: RouterOptions, test: impl Fn
 }
 
 fn start_shard(rt: &SimRuntime, store: Rc<Store>) -> Mesh<SimRuntime> {
-    let map = Map { version: 0, ring: Ring::even(VNODES, 2), tables: Default::default() };
+    let map = Map::alone(Ring::even(VNODES, 2));
     let cell = MapCell::new(map);
     let mesh = Mesh::new(rt.clone(), cell.clone(), MeshOptions::default());
     let (calls, clock) = (mesh.clone(), rt.clone());

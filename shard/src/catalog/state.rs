@@ -56,7 +56,7 @@ impl State {
 
     /// The map that everybody routes by.
     pub(crate) fn map(&self) -> Rc<Map> {
-        Rc::new(Map { version: self.version, ring: self.ring.clone(), tables: self.tables.clone() })
+        Rc::new(Map { version: self.version, tables: self.tables.clone(), ..Map::alone(self.ring.clone()) })
     }
 
     /// A table that is on its way to another status, the one with the lowest id.

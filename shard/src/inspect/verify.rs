@@ -129,7 +129,7 @@ impl Meaning<'_> {
     /// A record of the log.
     fn record(&self, record: &Record<'_>) -> Result<(), String> {
         let vnode = VnodeId(u32::try_from(record.stream).unwrap_or(u32::MAX));
-        let leader = self.ring.vnode(vnode).map(|vnode| vnode.leader.shard);
+        let leader = self.ring.vnode(vnode).map(|vnode| vnode.leader().shard);
         let leader = if vnode == CATALOG { Some(ShardId(0)) } else { leader };
         if leader != Some(self.shard) {
             return Err(format!("a record of vnode {}, which is not this shard's", record.stream));
@@ -156,7 +156,7 @@ impl Meaning<'_> {
             KeyAbout::ItemOfUnknown { token_high, .. } => token_high,
             KeyAbout::Senseless(what) => return Err(what),
         };
-        match self.ring.owner(token_high).leader.shard {
+        match self.ring.owner(token_high).leader().shard {
             owner if owner == self.shard => Ok(()),
             owner => Err(format!("a key with token {token_high:016x}, which is shard {}'s", owner.0)),
         }

@@ -134,7 +134,7 @@ async fn serve(
     reports: Rc<RefCell<Vec<String>>>,
 ) -> Result<(), String> {
     let identity = identity(&rt, cores).await?;
-    let map = Map { version: 0, ring: identity.founding_ring(), tables: BTreeMap::new() };
+    let map = Map::alone(identity.founding_ring());
     let mesh = Mesh::new(rt.clone(), MapCell::new(map), MeshOptions::default());
     let mut options = ShardOptions::new(Path::new(DATA), identity, ShardId(rt.core().0), 64 << 20);
     options.report = Rc::new(move |line| reports.borrow_mut().push(line.to_string()));
@@ -312,7 +312,7 @@ impl Client {
 
     pub fn owner(&self, vnode: u32) -> ShardId {
         let map = self.mesh.map().get();
-        map.ring.vnode(model::ring::VnodeId(vnode)).expect("a vnode of the ring").leader.shard
+        map.ring.vnode(model::ring::VnodeId(vnode)).expect("a vnode of the ring").leader().shard
     }
 
     /// Makes a table with partition key `p` (string) and sort key `s` (number), and waits until it is active.
@@ -412,7 +412,7 @@ impl Client {
             loop {
                 let to = model::key::table_range(keyspace::ITEMS, table.id).to;
                 let scan = scan(vnode.id.0, table.id, from.clone(), to);
-                let page = self.send(vnode.leader.shard, Operation::Scan(scan)).await.unwrap().page();
+                let page = self.send(vnode.leader().shard, Operation::Scan(scan)).await.unwrap().page();
                 items.extend(page.items);
                 match page.last {
                     Some((key, _)) => from = model::key::successor(&key),

@@ -22,7 +22,7 @@ const MEMORY_BYTES: usize = 256 << 20;
 pub async fn run<R: Runtime>(rt: R, address: SocketAddr) {
     let data = Path::new("/data");
     let identity = node::open(&rt, data, Some(1), VNODES).await.expect("an empty directory");
-    let map = MapCell::new(Map { version: 0, ring: identity.founding_ring(), tables: BTreeMap::new() });
+    let map = MapCell::new(Map::alone(identity.founding_ring()));
     let mesh = Mesh::new(rt.clone(), map.clone(), MeshOptions::default());
     let carrier = mesh.clone();
     rt.spawn(Class::Foreground, async move { carrier.run().await }).detach();
