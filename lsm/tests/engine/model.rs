@@ -82,12 +82,12 @@ impl Op {
         out
     }
 
-    fn play(&self, contents: &mut Contents) {
+    fn play<'a>(&'a self, contents: &mut BTreeMap<&'a [u8], &'a [u8]>) {
         for effect in &self.0 {
             match effect {
-                Effect::Put(key, value) => drop(contents.insert(key.clone(), value.clone())),
-                Effect::Delete(key) => drop(contents.remove(key)),
-                Effect::Drop(from, to) => contents.retain(|key, _| key < from || key >= to),
+                Effect::Put(key, value) => drop(contents.insert(key, value)),
+                Effect::Delete(key) => drop(contents.remove(&**key)),
+                Effect::Drop(from, to) => contents.retain(|key, _| *key < &**from || *key >= &**to),
             }
         }
     }
@@ -139,11 +139,27 @@ impl Default for Model {
 }
 
 impl Model {
+    /// What entry `index` of `stream` does.
+    pub fn batch(&self, stream: u64, index: u64) -> WriteBatch {
+        self.streams[stream as usize].history[index as usize - 1].batch()
+    }
+
     /// What the keys of `stream` hold once everything up to `index` is applied.
     pub fn contents(&self, stream: u64, index: u64) -> Contents {
-        let mut contents = Contents::new();
+        let mut contents = BTreeMap::new();
         self.streams[stream as usize].history[..index as usize].iter().for_each(|op| op.play(&mut contents));
-        contents
+        contents.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+    }
+
+    /// What `key` of `stream` holds once everything up to `index` is applied: what the last effect on it says.
+    pub fn value(&self, stream: u64, index: u64, key: &[u8]) -> Option<&[u8]> {
+        let ops = self.streams[stream as usize].history[..index as usize].iter().rev();
+        let found = ops.flat_map(|op| op.0.iter().rev()).find_map(|effect| match effect {
+            Effect::Put(put, value) => (put == key).then_some(Some(&**value)),
+            Effect::Delete(deleted) => (deleted == key).then_some(None),
+            Effect::Drop(from, to) => (&**from <= key && key < &**to).then_some(None),
+        });
+        found.flatten()
     }
 
     /// Whether `payload` is what was written as entry `index` of `stream`.
