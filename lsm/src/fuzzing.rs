@@ -31,7 +31,7 @@ pub fn build_block(entries: &[(&[u8], Option<&[u8]>)], restart_interval: usize) 
 pub fn build_partition(keys: &[&[u8]]) -> Vec<u8> {
     let hashes: Vec<u64> = keys.iter().map(|key| filter::hash(key, 0)).collect();
     let mut out = vec![0; 4];
-    filter::build(&hashes, &mut out);
+    filter::build(&hashes, 10, &mut out);
     let size = (out.len() - 4) as u32;
     out[..4].copy_from_slice(&size.to_le_bytes());
     let mut index = BlockBuilder::new(INDEX_RESTART_INTERVAL);

@@ -44,7 +44,7 @@ impl Filter {
     pub fn over<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Filter {
         let hashes: Vec<u64> = keys.map(|key| filter::hash(key, IDENTITY)).collect();
         let mut bytes = Vec::new();
-        filter::build(&hashes, &mut bytes);
+        filter::build(&hashes, 10, &mut bytes);
         Filter(bytes)
     }
 

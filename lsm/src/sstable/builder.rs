@@ -27,6 +27,8 @@ pub(crate) struct BuilderOptions {
     pub(crate) partition_bytes: usize,
     pub(crate) transfer_bytes: usize,
     pub(crate) compression: Compression,
+    /// Bits per key of its filters.
+    pub(crate) filter_bits: usize,
     /// Drops up to here were applied to what is added.
     pub(crate) drops_applied: u64,
     /// Bytes that the file will have, about: reserved in one piece. 0 if nobody knows.
@@ -212,7 +214,7 @@ impl<R: Runtime> TableBuilder<R> {
         let handle = self.put_block();
         self.facts.data_blocks += 1;
         add_handle(&mut self.index, &separator, handle);
-        let partition_size = self.index.size() + filter::size(self.hashes.len());
+        let partition_size = self.index.size() + filter::size(self.hashes.len(), self.options.filter_bits);
         if next.is_none() || partition_size >= self.options.partition_bytes {
             self.end_partition(&separator);
         }
@@ -221,7 +223,7 @@ impl<R: Runtime> TableBuilder<R> {
     fn end_partition(&mut self, separator: &[u8]) {
         self.scratch.clear();
         self.scratch.extend_from_slice(&[0; 4]);
-        filter::build(&self.hashes, &mut self.scratch);
+        filter::build(&self.hashes, self.options.filter_bits, &mut self.scratch);
         let filter_size = (self.scratch.len() - 4) as u32;
         self.scratch[..4].copy_from_slice(&filter_size.to_le_bytes());
         self.index.finish(&mut self.scratch);

@@ -131,19 +131,38 @@ fn a_block_of_any_bytes_is_read_or_refused() {
 
 #[test]
 fn filters_pass_one_in_a_hundred_and_never_deny() {
-    for count in [100u64, 1000, 20_000] {
-        let hash = |number: u64| filter::hash(&number.to_le_bytes(), 99);
+    let hash = |number: u64| filter::hash(&number.to_le_bytes(), 99);
+    for (count, bits_per_key, passed_max) in
+        [(100u64, 10, 4000), (1000, 10, 4000), (100_000, 10, 4000), (20_000, 16, 400), (20_000, 20, 80)]
+    {
         let hashes: Vec<u64> = (0..count).map(hash).collect();
         let mut bits = Vec::new();
-        filter::build(&hashes, &mut bits);
-        assert_eq!(bits.len(), filter::size(count as usize));
+        filter::build(&hashes, bits_per_key, &mut bits);
+        assert_eq!(bits.len(), filter::size(count as usize, bits_per_key));
         assert!(hashes.iter().all(|hash| filter::may_contain(&bits, *hash)));
-        let passed = (0..100_000).filter(|number| filter::may_contain(&bits, hash(1 << 40 | number))).count();
-        println!("{count} keys: {passed} of 100,000 absent keys pass");
-        assert!(passed <= 1_000, "{passed} of 100,000 pass a filter of {count} keys");
-        assert!(passed > 100, "a filter of 10 bits cannot be that good: {passed}");
+        let absent = (0..400_000).map(|number| hash(1 << 40 | number));
+        let passed = absent.filter(|hash| filter::may_contain(&bits, *hash)).count();
+        println!(
+            "{count} keys, {bits_per_key} bits each: {:.3}% of 400,000 absent keys pass",
+            passed as f64 / 4000.0
+        );
+        assert!(passed <= passed_max, "{passed} of 400,000 pass a filter of {count} keys");
+        assert!(bits_per_key > 10 || passed > 400, "a filter of 10 bits cannot be that good: {passed}");
     }
     assert!(filter::may_contain(&[], 1) && filter::may_contain(&[7], 1), "no filter denies nothing");
+}
+
+#[test]
+fn filters_of_all_levels_together_pass_one_in_a_hundred() {
+    for deepest in 0..7 {
+        let bits = |level| filter::bits_per_key(level, deepest);
+        assert_eq!(bits(0), 20, "of level 0 several are asked");
+        assert!((1..=deepest).is_sorted_by(|above, below| bits(*above) >= bits(*below)));
+        assert!(deepest == 0 || bits(deepest) == 10, "the bottom has nearly all keys");
+        let share = |level| (-(bits(level) as f64) * std::f64::consts::LN_2.powi(2)).exp();
+        let together: f64 = 12.0 * share(0) + (1..=deepest).map(share).sum::<f64>();
+        assert!(together < 0.01, "{together} with {deepest} levels and 12 SSTables in level 0");
+    }
 }
 
 #[test]
@@ -201,6 +220,7 @@ fn builder_options(block_bytes: usize, compression: Compression) -> BuilderOptio
         partition_bytes: block_bytes,
         transfer_bytes: 16384,
         compression,
+        filter_bits: 10,
         drops_applied: 5,
     }
 }
@@ -401,7 +421,7 @@ fn the_bytes_are_those_of_the_page() {
     assert_eq!(footer[4092..], crc32c::crc32c(&footer[..4092]).to_le_bytes());
 
     let mut bits = Vec::new();
-    filter::build(&[0], &mut bits);
+    filter::build(&[0], 10, &mut bits);
     assert_eq!(bits.len(), 9, "a probe count and 64 bits");
     // a = b = 0: a stays 0 for the first two probes, then grows by 0, 1, 3, 6, 10 of 2^32: still bit 0.
     assert_eq!(bits, [7, 1, 0, 0, 0, 0, 0, 0, 0]);

@@ -22,7 +22,7 @@ use crate::scan::{Merge, Source};
 use crate::sstable::builder::BuilderOptions;
 use crate::sstable::cursor::{LevelCursor, ReadPattern};
 use crate::sstable::reader::{Table, count};
-use crate::sstable::{TableMeta, file_name, parse_file_name};
+use crate::sstable::{TableMeta, file_name, filter, parse_file_name};
 use crate::tree::options::LEVEL_COUNT;
 use crate::version::Version;
 
@@ -374,12 +374,15 @@ impl<R: Runtime> Inner<R> {
     }
 
     fn builder_options(&self, level: usize, drops_applied: u64, expected_bytes: u64) -> BuilderOptions {
+        let state = self.state.borrow();
+        let deepest = state.version.levels.iter().rposition(|level| !level.is_empty()).unwrap_or(0);
         BuilderOptions {
             level,
             block_bytes: self.options.block_bytes,
             partition_bytes: self.options.partition_bytes,
             transfer_bytes: self.options.transfer_bytes,
             compression: self.options.compression[level],
+            filter_bits: filter::bits_per_key(level, deepest),
             drops_applied,
             expected_bytes,
         }

@@ -19,8 +19,8 @@
 //! 4. `report` sets figures side by side, with ratios and the goals that we set ourselves, and says which are missed.
 //!
 //! What is equal: keys and values, durability (each durable put is on the device when it returns), cache and memtable
-//! bytes, shape of the tree, compression (none), Bloom bits, cpu. What is not: what each engine makes of that, and what
-//! `report` says beside the table.
+//! bytes, shape of the tree, compression (none), Bloom bits of the bottom level, cpu. What is not: what each engine makes of
+//! that (torc's filters are longer further up, and count in its space), and what `report` says beside the table.
 //!
 //! It needs libclang for RocksDB's bindings: `apt-get install -y libclang-dev`.
 

@@ -24,8 +24,8 @@ use crate::settings::{BLOCK_BYTES, LEVEL_FACTOR, LEVEL0_TABLES, MEMTABLES_MAX, S
 use crate::workload::{LOAD_BATCH, LOAD_WRITERS, MIX_WORKERS, SCAN_ENTRIES, Step, Task};
 
 /// For the report.
-pub const DESCRIBED: &str = "log with O_DSYNC, several writes in flight, direct I/O throughout, 10-bit Bloom filters, no compression; one \
-     executor thread for everything, one task per writer";
+pub const DESCRIBED: &str = "log with O_DSYNC, several writes in flight, direct I/O throughout, Bloom filters of 10 bits at the bottom, \
+     16 above it and 20 further up, no compression; one executor thread for everything, one task per writer";
 
 type Tasks<T> = Vec<<RealRuntime as Runtime>::Task<T>>;
 
