@@ -1,5 +1,6 @@
 //! Several futures inside one task.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -76,6 +77,31 @@ pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F:
     })
     .await;
     children.into_iter().map(Child::into_output).collect()
+}
+
+/// Runs futures concurrently inside this task, at most `running_max` at a time, and gathers their results in order.
+///
+/// As one ends the next begins: a slow one holds up nobody but itself.
+pub async fn join_some<F: Future>(
+    futures: impl IntoIterator<Item = F>,
+    running_max: usize,
+) -> Vec<F::Output> {
+    assert!(running_max > 0, "somebody has to run");
+    let results = RefCell::new(Vec::new());
+    let queue = RefCell::new(futures.into_iter().enumerate());
+    let next = || queue.borrow_mut().next();
+    let lane = async |mut work: Option<(usize, F)>| {
+        while let Some((place, future)) = work.take().or_else(next) {
+            let result = future.await;
+            results.borrow_mut().push((place, result));
+        }
+    };
+    // No more lanes than there is work for.
+    let first: Vec<_> = std::iter::from_fn(next).take(running_max).collect();
+    join_all(first.into_iter().map(|work| lane(Some(work)))).await;
+    let mut results = results.into_inner();
+    results.sort_unstable_by_key(|(place, _)| *place);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 struct Child<F: Future> {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_lite::future::block_on;
 
-use super::{Either, Notify, Semaphore, join_all, oneshot, select};
+use super::{Either, Notify, Semaphore, join_all, join_some, oneshot, select};
 use crate::Closed;
 
 #[derive(Default)]
@@ -212,6 +212,30 @@ fn join_all_keeps_order_and_polls_only_the_woken() {
     assert_eq!(polls.get(), 2 * count, "once to begin, once to end");
     assert_eq!(all.wakes(), count);
     assert!(block_on(join_all(Vec::<std::future::Ready<()>>::new())).is_empty());
+}
+
+#[test]
+fn join_some_runs_no_more_than_it_may_and_keeps_order() {
+    let (running, most) = (Cell::new(0), Cell::new(0));
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..20).map(|_| oneshot()).unzip();
+    let work = receivers.into_iter().map(|receiver| async {
+        running.set(running.get() + 1);
+        most.set(most.get().max(running.get()));
+        let value = receiver.await;
+        running.set(running.get() - 1);
+        value
+    });
+    let mut all = Probe::new(join_some(work, 4));
+    assert_eq!(all.poll(), None);
+    for (index, sender) in senders.into_iter().enumerate().rev() {
+        sender.send(index).unwrap();
+        if let Some(values) = all.poll() {
+            assert_eq!(index, 0, "the last to be sent");
+            assert_eq!(values, (0..20).map(Ok).collect::<Vec<_>>());
+        }
+    }
+    assert_eq!((running.get(), most.get()), (0, 4));
+    assert!(block_on(join_some(Vec::<std::future::Ready<()>>::new(), 1)).is_empty());
 }
 
 #[test]
