@@ -65,14 +65,20 @@ impl<'a> Decoder<'a> {
 
     #[inline]
     pub(crate) fn varint(&mut self) -> Option<u64> {
-        let (&first, tail) = self.rest.split_first()?;
-        if first < 0x80 {
-            self.rest = tail;
-            return Some(u64::from(first));
-        }
-        self.long_varint()
+        // Nearly all are one to three bytes long.
+        let (value, size) = match *self.rest {
+            [a, ..] if a < 0x80 => (u64::from(a), 1),
+            [a, b, ..] if b < 0x80 => (u64::from(a & 0x7f) | u64::from(b) << 7, 2),
+            [a, b, c, ..] if c < 0x80 => {
+                (u64::from(a & 0x7f) | u64::from(b & 0x7f) << 7 | u64::from(c) << 14, 3)
+            }
+            _ => return self.long_varint(),
+        };
+        self.rest = &self.rest[size..];
+        Some(value)
     }
 
+    #[cold]
     fn long_varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for (place, &byte) in self.rest.iter().take(10).enumerate() {

@@ -31,7 +31,8 @@ use crate::version::{DroppedRange, State};
 /// Up to so many bytes of data blocks are walked rather than guessed.
 const WALK_BYTES_MAX: u64 = 256 << 10;
 /// How such a walk reads.
-const PATTERN: ReadPattern = ReadPattern { readahead_bytes: 64 << 10, cached: true };
+const PATTERN: ReadPattern =
+    ReadPattern { readahead_bytes: 64 << 10, cached: true, expected_bytes: Some(64 << 10) };
 
 /// What a range holds, about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,13 +6,13 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use runtime::BLOCK_BYTES;
 
 use crate::log::format::{BATCH_HEADER_BYTES, Life, padded};
 use crate::manifest::{Edit, Generation, Picture, decode_generation};
 use crate::sstable::block::{Block, BlockBuilder, BlockCursor, Entry, Goal, INDEX_RESTART_INTERVAL};
-use crate::sstable::reader::{FOOTER_BYTES, Partition};
+use crate::sstable::footer::FOOTER_BYTES;
+use crate::sstable::partition::Partition;
 use crate::sstable::stored::{Opener, TRAILER_BYTES, seal};
 use crate::sstable::{Handle, Seal, filter};
 
@@ -46,12 +46,20 @@ pub fn build_partition(keys: &[&[u8]]) -> Vec<u8> {
 
 /// Any bytes as a sorted block and as a partition: read both ways, searched; the ways must agree.
 pub fn block(bytes: &[u8]) {
-    if let Ok(block) = Block::parse(Bytes::copy_from_slice(bytes)) {
+    if let Ok(block) = Block::parse(bytes.into()) {
         walk_block(Rc::new(block));
     }
-    if let Ok(partition) = Partition::parse(Bytes::copy_from_slice(bytes)) {
-        let _ = filter::may_contain(&partition.filter, 0x0123_4567_89ab_cdef);
-        walk_block(partition.index);
+    if let Ok(partition) = Partition::parse(bytes, |_| true) {
+        let _ = partition.may_contain(0x0123_4567_89ab_cdef);
+        assert!(partition.index.len() <= bytes.len(), "each entry takes bytes of the block");
+        for at in 0..partition.index.len() {
+            let found = partition.index.find(partition.index.separator(at));
+            assert_eq!(
+                partition.index.separator(found),
+                partition.index.separator(at),
+                "what is there is found"
+            );
+        }
     }
 }
 

@@ -52,4 +52,4 @@ pub use error::Error;
 pub use estimate::Estimate;
 pub use scan::Scan;
 pub use tree::{AgeRange, Budget, Compression, CorruptTable, Tree, TreeOptions, TreeStats};
-pub use view::{Value, View};
+pub use view::{READS_AT_ONCE_MAX, Value, View};

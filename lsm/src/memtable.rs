@@ -553,7 +553,7 @@ impl MemtableCursor {
     /// The value under the cursor, sharing the memtable's memory.
     pub(crate) fn value(&self) -> Option<Value> {
         let entry = self.current.as_ref()?;
-        Some(Value(entry.bytes.slice(entry.key_size..)))
+        Some(Value::in_memory(entry.bytes.slice(entry.key_size..)))
     }
 
     pub(crate) fn seek(&mut self, goal: Goal<'_>) {

@@ -1,8 +1,6 @@
 //! Parts of the tree by themselves, for whoever counts what they cost. Not part of the crate's interface: the names
 //! here follow the code, not a promise.
 
-use bytes::Bytes;
-
 use crate::sstable::block::{Block, BlockBuilder, DATA_RESTART_INTERVAL, Entry};
 use crate::sstable::filter;
 
@@ -23,7 +21,7 @@ impl DataBlock {
         }
         let mut bytes = Vec::new();
         builder.finish(&mut bytes);
-        (DataBlock(Block::parse(Bytes::from(bytes)).expect("it was built here")), count)
+        (DataBlock(Block::parse(bytes.into()).expect("it was built here")), count)
     }
 
     /// Bytes of the value of `key`, if the block has it.

@@ -2,20 +2,22 @@
 //!
 //! A [`Merge`] walks several sources at once, memtables and levels, and gives each key once, with its newest write.
 //! A [`Scan`] is a merge that leaves out tombstones and dropped ranges and ends at the end of its range.
+//!
+//! As long as the next entry is in memory a step is plain calls; only a source that has to wait for the device makes the
+//! merge wait. At the start all sources that need the device read at once.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
 use std::rc::Rc;
 
-use runtime::Runtime;
+use runtime::sync::join_all;
+use runtime::{BLOCK_BYTES, Runtime};
 
 use crate::Error;
 use crate::batch::{Direction, Range};
-use crate::memtable::MemtableCursor;
+use crate::memtable::{Memtable, MemtableCursor};
 use crate::sstable::block::{Entry, Goal};
-use crate::sstable::cursor::{LevelCursor, ReadPattern};
-use crate::sstable::reader::Table;
-use crate::tree::options::LEVEL_COUNT;
+use crate::sstable::cursor::{LevelCursor, ReadPattern, runs};
 use crate::version::{DroppedRange, State};
 use crate::view::{Pin, Value};
 
@@ -23,7 +25,7 @@ use crate::view::{Pin, Value};
 pub struct Scan<R: Runtime> {
     pin: Rc<Pin<R>>,
     merge: Merge<R>,
-    range: Range,
+    range: Rc<Range>,
     direction: Direction,
     drops: Vec<DroppedRange>,
     progress: Progress,
@@ -45,12 +47,14 @@ impl<R: Runtime> Scan<R> {
         range: Range,
         direction: Direction,
     ) -> Scan<R> {
-        let pattern = ReadPattern { readahead_bytes: pin.readahead_bytes, cached: true };
-        let mut sources: Vec<Source<R>> = state
-            .memtables()
-            .map(|memtable| Source::Memtable(MemtableCursor::new(memtable.clone(), sequence)))
-            .collect();
-        sources.extend(table_sources(&state.version.levels, &range, pattern));
+        let pattern =
+            ReadPattern { readahead_bytes: pin.readahead_bytes, cached: true, expected_bytes: None };
+        let range = Rc::new(range);
+        let memtable =
+            |memtable: &Rc<Memtable>| Source::Memtable(MemtableCursor::new(memtable.clone(), sequence));
+        let mut sources: Vec<Source<R>> = state.memtables().map(memtable).collect();
+        let level = |run| Source::Level(Box::new(LevelCursor::over(run, &range, pattern)));
+        sources.extend(runs(&state.version, &range).into_iter().map(level));
         let mut drops: Vec<DroppedRange> = state.version.drops.clone();
         state.memtables().for_each(|memtable| drops.extend_from_slice(&memtable.drops()));
         drops.retain(|drop| {
@@ -61,6 +65,15 @@ impl<R: Runtime> Scan<R> {
         Scan { pin, merge, range, direction, drops, progress: Progress::NotStarted, value }
     }
 
+    /// Says that the caller will want about `entries` keys, so that the first reads cover these and no more.
+    ///
+    /// A scan of which nothing is said begins with a few blocks and reads further ahead with each that is used up.
+    #[must_use]
+    pub fn expecting(mut self, entries: usize) -> Scan<R> {
+        self.merge.expect(entries as u64);
+        self
+    }
+
     /// The next key and its value; `None` at the end, and from then on.
     ///
     /// After an error the scan gives that error again and again; begin a new one behind the last key.
@@ -68,7 +81,11 @@ impl<R: Runtime> Scan<R> {
         loop {
             match self.progress {
                 Progress::NotStarted => self.merge.seek(first_goal(&self.range, self.direction)).await?,
-                Progress::Walking => self.merge.step().await?,
+                Progress::Walking => {
+                    if !self.merge.step_now()? {
+                        self.merge.finish_step().await?;
+                    }
+                }
                 Progress::Ended => return Ok(None),
             }
             self.progress = Progress::Walking;
@@ -112,22 +129,6 @@ fn first_goal(range: &Range, direction: Direction) -> Goal<'_> {
     }
 }
 
-/// Cursors over the tables that have keys in `range`, newest source first.
-fn table_sources<R: Runtime>(
-    levels: &[Vec<Rc<Table<R>>>; LEVEL_COUNT],
-    range: &Range,
-    pattern: ReadPattern,
-) -> impl Iterator<Item = Source<R>> {
-    let inside = |table: &&Rc<Table<R>>| {
-        range.begins_before(&table.meta.largest) && range.ends_after(&table.meta.smallest)
-    };
-    let first = levels[0].iter().filter(inside).map(|table| vec![table.clone()]);
-    let deeper = levels[1..].iter().map(|level| level.iter().filter(inside).cloned().collect());
-    let runs: Vec<Vec<Rc<Table<R>>>> =
-        first.chain(deeper).filter(|tables: &Vec<_>| !tables.is_empty()).collect();
-    runs.into_iter().map(move |tables| Source::Level(Box::new(LevelCursor::new(tables, pattern))))
-}
-
 /// Something sorted, with each key once.
 pub(crate) enum Source<R: Runtime> {
     Memtable(MemtableCursor),
@@ -135,6 +136,13 @@ pub(crate) enum Source<R: Runtime> {
 }
 
 impl<R: Runtime> Source<R> {
+    fn level(&self) -> Option<&LevelCursor<R>> {
+        match self {
+            Source::Memtable(_) => None,
+            Source::Level(cursor) => Some(cursor),
+        }
+    }
+
     fn current(&self) -> Option<Entry<'_>> {
         match self {
             Source::Memtable(cursor) => cursor.current(),
@@ -149,6 +157,17 @@ impl<R: Runtime> Source<R> {
         }
     }
 
+    /// Goes to what `goal` names; false if that has to wait for the device, then only `seek` ends it.
+    fn seek_now(&mut self, goal: Goal<'_>) -> Result<bool, Error> {
+        match self {
+            Source::Memtable(cursor) => {
+                cursor.seek(goal);
+                Ok(true)
+            }
+            Source::Level(cursor) => cursor.seek_now(goal),
+        }
+    }
+
     async fn seek(&mut self, goal: Goal<'_>) -> Result<(), Error> {
         match self {
             Source::Memtable(cursor) => {
@@ -159,13 +178,22 @@ impl<R: Runtime> Source<R> {
         }
     }
 
-    async fn step(&mut self, direction: Direction) -> Result<(), Error> {
+    /// One entry further; false if that has to wait for the device, then `settle` ends it.
+    #[inline]
+    fn step_now(&mut self, direction: Direction) -> Result<bool, Error> {
         match self {
             Source::Memtable(cursor) => {
                 cursor.step(direction);
-                Ok(())
+                Ok(true)
             }
-            Source::Level(cursor) => cursor.step(direction).await,
+            Source::Level(cursor) => cursor.step_now(direction),
+        }
+    }
+
+    async fn settle(&mut self, direction: Direction) -> Result<(), Error> {
+        match self {
+            Source::Memtable(_) => Ok(()),
+            Source::Level(cursor) => cursor.settle(direction).await,
         }
     }
 }
@@ -177,17 +205,35 @@ pub(crate) struct Merge<R: Runtime> {
     direction: Direction,
     /// Indexes of the sources that are not at their end; the one that is next in line comes last.
     order: Vec<usize>,
-    /// The key that is being left.
-    left: Vec<u8>,
+    /// The source whose step waits for the device.
+    waiting: Option<usize>,
     failed: Option<Error>,
 }
 
 impl<R: Runtime> Merge<R> {
     pub(crate) fn new(sources: Vec<Source<R>>, direction: Direction) -> Merge<R> {
-        Merge { sources, direction, order: Vec::new(), left: Vec::new(), failed: None }
+        let order = Vec::with_capacity(sources.len());
+        Merge { sources, direction, order, waiting: None, failed: None }
+    }
+
+    /// The caller will want about `entries` keys: from each level its share of them.
+    fn expect(&mut self, entries: u64) {
+        let levels = || self.sources.iter().filter_map(Source::level);
+        let all: u64 = levels().map(|level| level.entries_and_bytes().0).sum();
+        for source in &mut self.sources {
+            let Source::Level(level) = source else { continue };
+            let (own, bytes) = level.entries_and_bytes();
+            let share = u128::from(entries) * u128::from(bytes) / u128::from(all.max(1));
+            // No level is sure to have just its share.
+            let spare = if own == all { 0 } else { share / 2 };
+            let bytes = usize::try_from(share + spare).unwrap_or(usize::MAX / 4);
+            // One block more: a walk begins anywhere in its first one.
+            level.expect(bytes.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES);
+        }
     }
 
     /// The newest write of the key under the cursor.
+    #[inline]
     pub(crate) fn current(&self) -> Option<Entry<'_>> {
         self.sources[*self.order.last()?].current()
     }
@@ -198,43 +244,101 @@ impl<R: Runtime> Merge<R> {
 
     pub(crate) async fn seek(&mut self, goal: Goal<'_>) -> Result<(), Error> {
         self.order.clear();
-        for index in 0..self.sources.len() {
-            let sought = self.sources[index].seek(goal).await;
-            self.remember(sought)?;
-            self.put_in_line(index);
+        self.waiting = None;
+        let mut later = Vec::new();
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            match source.seek_now(goal) {
+                Ok(true) => {}
+                Ok(false) => later.push(index),
+                Err(error) => return self.fail(error),
+            }
         }
+        let seeks = self.sources.iter_mut().enumerate().filter(|(index, _)| later.contains(index));
+        let sought = join_all(seeks.map(|(_, source)| source.seek(goal))).await;
+        if let Some(error) = sought.into_iter().find_map(Result::err) {
+            return self.fail(error);
+        }
+        (0..self.sources.len()).for_each(|index| self.put_in_line(index));
         Ok(())
     }
 
     /// To the next key: every source that stands on this one steps.
     pub(crate) async fn step(&mut self) -> Result<(), Error> {
+        if self.step_now()? { Ok(()) } else { self.finish_step().await }
+    }
+
+    /// The same, as far as memory goes; false if a source has to wait for the device, then `finish_step` ends it.
+    #[inline]
+    pub(crate) fn step_now(&mut self) -> Result<bool, Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        self.left.clear();
-        let Some(&first) = self.order.last() else { return Ok(()) };
-        let current = self.sources[first].current().expect("who is in line has an entry");
-        self.left.extend_from_slice(current.key);
-        while let Some(&index) = self.order.last() {
-            let here = self.sources[index].current().is_some_and(|entry| *entry.key == *self.left);
-            if !here {
+        if self.waiting.is_some() {
+            return Ok(false); // The caller was dropped while it waited, and is back.
+        }
+        while let Some(&first) = self.order.last() {
+            // Who stands on the same key steps before: the key is needed for the comparison.
+            let twin = self.twin_of(first);
+            let index = twin.unwrap_or(first);
+            match self.sources[index].step_now(self.direction) {
+                Ok(true) => self.line_up_again(index),
+                Ok(false) => {
+                    self.waiting = Some(index);
+                    return Ok(false);
+                }
+                Err(error) => return self.fail(error).map(|()| true),
+            }
+            if twin.is_none() {
                 break;
             }
-            let stepped = self.sources[index].step(self.direction).await;
-            self.remember(stepped)?;
-            self.order.pop();
-            self.put_in_line(index);
+        }
+        Ok(true)
+    }
+
+    /// Ends a step that had to wait for the device.
+    pub(crate) async fn finish_step(&mut self) -> Result<(), Error> {
+        while let Some(index) = self.waiting {
+            let settled = self.sources[index].settle(self.direction).await;
+            self.waiting = None;
+            if let Err(error) = settled {
+                return self.fail(error);
+            }
+            let was_first = self.order.last() == Some(&index);
+            self.line_up_again(index);
+            if !was_first {
+                self.step_now()?;
+            }
         }
         Ok(())
     }
 
+    /// Another source that stands on the key of `first`, which is next in line.
+    #[inline]
+    fn twin_of(&self, first: usize) -> Option<usize> {
+        let &other = self.order.get(self.order.len().checked_sub(2)?)?;
+        let key = |index: usize| self.sources[index].current().map(|entry| entry.key);
+        (key(other) == key(first)).then_some(other)
+    }
+
     /// Keeps an error: a source that did not step must not be read as if it had.
-    fn remember(&mut self, result: Result<(), Error>) -> Result<(), Error> {
-        if let Err(error) = &result {
-            self.failed = Some(error.clone());
-            self.order.clear();
+    fn fail(&mut self, error: Error) -> Result<(), Error> {
+        self.failed = Some(error.clone());
+        self.order.clear();
+        Err(error)
+    }
+
+    /// Gives a source that has stepped its new place; it was the last or the one before.
+    #[inline]
+    fn line_up_again(&mut self, index: usize) {
+        if self.order.len() == 1 {
+            if self.sources[index].current().is_none() {
+                self.order.clear();
+            }
+            return;
         }
-        result
+        let place = self.order.iter().rposition(|other| *other == index).expect("it stood in line");
+        self.order.remove(place);
+        self.put_in_line(index);
     }
 
     fn put_in_line(&mut self, index: usize) {

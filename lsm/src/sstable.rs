@@ -7,19 +7,26 @@
 //! 1. [`builder`] takes entries in order and writes the file in large aligned writes.
 //! 2. [`reader`] opens it: one read of the tail gets footer and top index, which stay in memory.
 //! 3. A get goes top index -> partition (filter, then index) -> data block: at most two blocks through the cache, and
-//!    with the partition cached exactly one device read, or none if the filter says no.
-//! 4. [`cursor`] walks entries both ways, with read-ahead.
+//!    with the partition cached exactly one device read, or none if the filter says no. [`file`] is where bytes become
+//!    blocks, once for all who ask at the same time.
+//! 4. [`cursor`] walks entries both ways; [`ahead`] keeps reads in flight for it.
 //!
 //! [`stored`] is the envelope of every block (compression, checksum bound to file and place), [`block`] the sorted
-//! block inside it, [`filter`] the Bloom filter. FORMAT.md, "SSTable", has the bytes.
+//! block inside it, [`index`] and [`partition`] what is made of such blocks in memory to search them, [`filter`] the Bloom
+//! filter, [`footer`] the last page. FORMAT.md, "SSTable", has the bytes.
 //!
 //! Promises: a block that is handed out was verified against its own checksum and against the one that its index holds;
 //! a file is synced before `finish` returns. Leaves to others: the directory sync and the manifest (rule L1).
 
+pub(crate) mod ahead;
 pub(crate) mod block;
 pub(crate) mod builder;
 pub(crate) mod cursor;
+pub(crate) mod file;
 pub(crate) mod filter;
+pub(crate) mod footer;
+pub(crate) mod index;
+pub(crate) mod partition;
 pub(crate) mod reader;
 pub(crate) mod stored;
 #[cfg(test)]

@@ -50,7 +50,7 @@ use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::sstable::file_name;
 use crate::sstable::reader::{Tables, count};
-use crate::version::State;
+use crate::version::{self, State};
 use crate::view::{Pin, Value, View};
 
 /// One shard's tree. Cheap to clone; all clones are the same tree. Its background tasks end with the last clone.
@@ -235,11 +235,19 @@ impl<R: Runtime> Tree<R> {
         let (state, sequence) = inner.now();
         // One place that waits, with or without a sample: two would make every get's future twice as large.
         let begin = inner.pacing.samples_get().then(|| inner.runtime.now());
-        let found = state.get(key, sequence, inner.tables.identity).await;
+        let found = version::get(&state, key, sequence, inner.tables.identity).await;
         if let Some(begin) = begin {
             inner.pacing.observe(inner.runtime.now().since(begin));
         }
         found
+    }
+
+    /// The values of many keys at this moment, in their order, with many device reads in flight.
+    ///
+    /// Not timed for the pace of compaction, as [`Tree::get`] is: a batch takes as long as the slowest of its keys.
+    pub async fn get_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<Value>, Error>> {
+        let (state, sequence) = self.inner.now();
+        version::get_many(&state, keys, sequence, self.inner.tables.identity).await
     }
 
     /// The tree as it is now, for as long as the view is kept.
@@ -489,6 +497,7 @@ impl<R: Runtime> Inner<R> {
             cache_misses,
             reads: read.reads.get(),
             read_bytes: read.read_bytes.get(),
+            reads_shared: read.reads_shared.get(),
             filter_negatives: read.filter_negatives.get(),
             filter_false_positives: read.filter_false_positives.get(),
             flushes: own.flushes.get(),

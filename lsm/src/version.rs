@@ -8,13 +8,15 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use runtime::Runtime;
+use runtime::sync::join_some;
 
 use crate::Error;
 use crate::memtable::Memtable;
 use crate::sstable::filter;
-use crate::sstable::reader::{Hit, Table};
+use crate::sstable::index::Fence;
+use crate::sstable::reader::{Hit, Needs, Step, Table};
 use crate::tree::options::LEVEL_COUNT;
-use crate::view::Value;
+use crate::view::{READS_AT_ONCE_MAX, Value};
 
 /// Keys from `from` up to and without `to` are gone, if their last write is at or below `sequence`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,15 @@ pub(crate) struct Version<R: Runtime> {
     /// Level 0 newest first; the others by key, without overlap.
     pub(crate) levels: [Vec<Rc<Table<R>>>; LEVEL_COUNT],
     pub(crate) drops: Vec<DroppedRange>,
+    /// Per level, the largest key of each SSTable; of level 0 nothing, there they overlap.
+    fences: [Fence; LEVEL_COUNT],
+}
+
+/// How far a search has come in a version: the next SSTable to look at.
+#[derive(Clone, Copy, Default)]
+struct Walk {
+    level: usize,
+    index: usize,
 }
 
 impl<R: Runtime> Version<R> {
@@ -64,7 +75,17 @@ impl<R: Runtime> Version<R> {
             let apart = level.windows(2).all(|pair| pair[0].meta.largest < pair[1].meta.smallest);
             assert!(apart, "SSTables of a level do not overlap");
         }
-        Version { levels, drops }
+        Version::of(levels, drops)
+    }
+
+    /// With levels that are in order.
+    fn of(levels: [Vec<Rc<Table<R>>>; LEVEL_COUNT], drops: Vec<DroppedRange>) -> Version<R> {
+        let largest = |level: usize| levels[level].iter().map(|table| &*table.meta.largest);
+        let fences = std::array::from_fn(|level| match level {
+            0 => Fence::default(),
+            _ => Fence::new(largest(level)),
+        });
+        Version { levels, drops, fences }
     }
 
     /// Its SSTables, level by level.
@@ -95,25 +116,31 @@ impl<R: Runtime> Version<R> {
             assert!(apart, "SSTables of a level do not overlap");
             level.insert(place, table);
         }
-        Version { levels, drops }
+        Version::of(levels, drops)
     }
 
-    /// The newest write of `key`.
-    async fn get(&self, key: &[u8], identity: u64) -> Result<Option<Hit>, Error> {
-        let hash = filter::hash(key, identity);
-        for table in self.levels[0].iter().filter(|table| table.meta.spans(key)) {
-            if let Some(hit) = table.get(key, hash).await? {
-                return Ok(Some(hit));
+    /// The next SSTable that `key` may be in, newest writes first.
+    #[inline]
+    fn next_table(&self, walk: &mut Walk, key: &[u8]) -> Option<&Rc<Table<R>>> {
+        while walk.level == 0 {
+            let Some(table) = self.levels[0].get(walk.index) else {
+                walk.level = 1;
+                break;
+            };
+            walk.index += 1;
+            if table.meta.spans(key) {
+                return Some(table);
             }
         }
-        for level in &self.levels[1..] {
-            let at = level.partition_point(|table| *table.meta.largest < *key);
-            let Some(table) = level.get(at).filter(|table| table.meta.spans(key)) else { continue };
-            if let Some(hit) = table.get(key, hash).await? {
-                return Ok(Some(hit));
+        while walk.level < LEVEL_COUNT {
+            let level = &self.levels[walk.level];
+            let at = self.fences[walk.level].at_or_above(key);
+            walk.level += 1;
+            if let Some(table) = level.get(at).filter(|table| *table.meta.smallest <= *key) {
+                return Some(table);
             }
         }
-        Ok(None)
+        None
     }
 }
 
@@ -132,17 +159,53 @@ impl<R: Runtime> State<R> {
         std::iter::once(&self.active).chain(&self.immutables)
     }
 
-    /// The value of `key` for a reader at `sequence`.
-    pub(crate) async fn get(&self, key: &[u8], sequence: u64, identity: u64) -> Result<Option<Value>, Error> {
+    /// The value of `key` for a reader at `sequence`, as far as memory goes.
+    pub(crate) fn get_now(&self, key: &[u8], sequence: u64, identity: u64) -> Result<Now<R>, Error> {
         for memtable in self.memtables() {
             if let Some(entry) = memtable.get(key, sequence) {
                 let hidden = self.is_dropped(key, entry.sequence, sequence);
-                return Ok(entry.value.filter(|_| !hidden).map(Value));
+                return Ok(Now::Done(entry.value.filter(|_| !hidden).map(Value::in_memory)));
             }
         }
-        let Some(hit) = self.version.get(key, identity).await? else { return Ok(None) };
-        let hidden = self.is_dropped(key, hit.sequence, sequence);
-        Ok(hit.value.filter(|_| !hidden))
+        self.search(key, sequence, filter::hash(key, identity), Walk::default())
+    }
+
+    /// The same, from where [`State::get_now`] could not go on.
+    pub(crate) async fn get_later(
+        &self,
+        key: &[u8],
+        sequence: u64,
+        mut later: Later<R>,
+    ) -> Result<Option<Value>, Error> {
+        loop {
+            let Later { table, needs, walk, hash } = later;
+            if let Some(hit) = table.get_later(key, hash, needs).await? {
+                return Ok(self.seen(key, sequence, hit));
+            }
+            match self.search(key, sequence, hash, walk)? {
+                Now::Done(value) => return Ok(value),
+                Now::Later(more) => later = more,
+            }
+        }
+    }
+
+    /// Looks into SSTables from `walk` on.
+    fn search(&self, key: &[u8], sequence: u64, hash: u64, mut walk: Walk) -> Result<Now<R>, Error> {
+        while let Some(table) = self.version.next_table(&mut walk, key) {
+            match table.get_now(key, hash)? {
+                Step::Done(None) => {}
+                Step::Done(Some(hit)) => return Ok(Now::Done(self.seen(key, sequence, hit))),
+                Step::Needs(needs) => {
+                    return Ok(Now::Later(Later { table: table.clone(), needs, walk, hash }));
+                }
+            }
+        }
+        Ok(Now::Done(None))
+    }
+
+    /// What a reader at `sequence` sees of a hit.
+    fn seen(&self, key: &[u8], sequence: u64, hit: Hit) -> Option<Value> {
+        hit.value.filter(|_| !self.is_dropped(key, hit.sequence, sequence))
     }
 
     /// Whether a dropped range hides a write of `key` from a reader at `at`.
@@ -151,6 +214,62 @@ impl<R: Runtime> State<R> {
         self.version.drops.iter().any(hides)
             || self.memtables().any(|memtable| memtable.drops().iter().any(hides))
     }
+}
+
+/// How far a get came without waiting.
+pub(crate) enum Now<R: Runtime> {
+    Done(Option<Value>),
+    Later(Later<R>),
+}
+
+/// Where a get has to wait, and how it goes on then.
+pub(crate) struct Later<R: Runtime> {
+    table: Rc<Table<R>>,
+    needs: Needs<R>,
+    walk: Walk,
+    hash: u64,
+}
+
+/// The value of `key` for a reader of `state` at `sequence`. What is in memory costs no wait and no future.
+pub(crate) async fn get<R: Runtime>(
+    state: &Rc<State<R>>,
+    key: &[u8],
+    sequence: u64,
+    identity: u64,
+) -> Result<Option<Value>, Error> {
+    match state.get_now(key, sequence, identity)? {
+        Now::Done(value) => Ok(value),
+        // Boxed: callers' futures stay small, and a device read costs a hundred times as much.
+        Now::Later(later) => Box::pin(state.get_later(key, sequence, later)).await,
+    }
+}
+
+/// The values of `keys`, in their order; at most [`READS_AT_ONCE_MAX`] of them wait for the device at once.
+pub(crate) async fn get_many<R: Runtime>(
+    state: &Rc<State<R>>,
+    keys: &[&[u8]],
+    sequence: u64,
+    identity: u64,
+) -> Vec<Result<Option<Value>, Error>> {
+    let mut values = Vec::with_capacity(keys.len());
+    let mut waiting = Vec::new();
+    for (place, key) in keys.iter().enumerate() {
+        values.push(match state.get_now(key, sequence, identity) {
+            Ok(Now::Done(value)) => Ok(value),
+            Ok(Now::Later(later)) => {
+                waiting.push((place, later));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        });
+    }
+    let reads = waiting
+        .into_iter()
+        .map(|(place, later)| async move { (place, state.get_later(keys[place], sequence, later).await) });
+    for (place, value) in join_some(reads, READS_AT_ONCE_MAX).await {
+        values[place] = value;
+    }
+    values
 }
 
 impl<R: Runtime> Clone for State<R> {

@@ -1,9 +1,9 @@
 use std::rc::Rc;
 
-use bytes::Bytes;
-
+use crate::batch::KEY_BYTES_MAX;
 use crate::codec::put_varint;
 use crate::sstable::block::{Block, BlockCursor, Goal, Malformed};
+use crate::sstable::index::Index;
 
 /// A block whose one interval has a long key and then ten thousand entries that share all of it and add a byte each.
 fn swollen() -> Vec<u8> {
@@ -25,9 +25,18 @@ fn swollen() -> Vec<u8> {
 /// Found by thinking about what a fuzzer would find: 90 KB of block stood for 130 MB of keys.
 #[test]
 fn a_small_block_cannot_stand_for_much_memory() {
-    let block = Rc::new(Block::parse(Bytes::from(swollen())).expect("its frame is fine"));
-    let mut cursor = BlockCursor::new(block);
-    assert_eq!(cursor.seek(Goal::First), Err(Malformed));
+    let block = Rc::new(Block::parse(swollen().into()).expect("its frame is fine"));
+    let mut cursor = BlockCursor::new(block.clone());
+    assert_eq!(cursor.seek(Goal::Last), Err(Malformed));
+    cursor.seek(Goal::First).expect("on the way up only one key is kept");
+    while let Some(entry) = cursor.current() {
+        assert!(entry.key.len() <= KEY_BYTES_MAX);
+        if cursor.step().is_err() {
+            break;
+        }
+    }
+    assert!(!cursor.is_somewhere(), "the walk ends with a key that is too long");
+    assert!(matches!(Index::parse(&block, |_| true), Err(Malformed)), "and an index of such keys is none");
 }
 
 #[test]

@@ -13,7 +13,11 @@ use super::{Problem, Watch};
 use crate::Error;
 use crate::codec::Decoder;
 use crate::sstable::block::{Block, BlockCursor, Entry, Goal, Malformed};
-use crate::sstable::reader::{Extent, FOOTER_BYTES, FileBytes, Footer, Partition, Reader, Tables};
+use crate::sstable::file::{Extent, FileBytes};
+use crate::sstable::footer::{FOOTER_BYTES, Footer};
+use crate::sstable::index::Index;
+use crate::sstable::partition::Partition;
+use crate::sstable::reader::{Reader, Tables};
 use crate::sstable::{Handle, TableMeta, filter, parse_file_name};
 use crate::tree::TreeOptions;
 
@@ -185,9 +189,10 @@ impl<R: Runtime> Sstable<R> {
 
     async fn walk_partitions(&self, show: &mut dyn FnMut(&[u8], u64, Step<'_>) -> bool) -> Result<(), Error> {
         let reader = &self.reader;
-        for (_, handle) in self.handles(&reader.top, reader.top_offset)? {
-            let partition = reader.file.partition(handle).await?;
-            let blocks = self.handles(&partition.index, handle.offset)?;
+        for at in 0..reader.top.len() {
+            let handle = reader.top.handle(at);
+            let partition = reader.partition(at).await?;
+            let blocks = blocks_of(&partition.index);
             let shown = self.walk_blocks(&partition, &blocks, show).await?;
             let block = self.about_block(handle, Vec::new()).await?;
             let (filter_bytes, blocks) = (partition.filter.len(), blocks.len());
@@ -244,20 +249,6 @@ impl<R: Runtime> Sstable<R> {
             file.parsed(cursor.step(), offset)?;
         }
         Ok(true)
-    }
-
-    /// The separators and handles of an index that lies at `offset`.
-    fn handles(&self, index: &Rc<Block>, offset: u64) -> Result<Vec<(Vec<u8>, Handle)>, Error> {
-        let file = &self.reader.file;
-        let mut cursor = BlockCursor::new(index.clone());
-        file.parsed(cursor.seek(Goal::First), offset)?;
-        let mut handles = Vec::new();
-        while let Some(entry) = cursor.current() {
-            let handle = file.handle(entry.value.unwrap_or_default(), offset)?;
-            handles.push((entry.key.to_vec(), handle));
-            file.parsed(cursor.step(), offset)?;
-        }
-        Ok(handles)
     }
 
     async fn about_block(&self, handle: Handle, separator: Vec<u8>) -> Result<BlockAbout, Error> {
@@ -405,6 +396,11 @@ impl Walk {
             Err("the properties name other keys as first and last".into())
         }
     }
+}
+
+/// The separators and handles of an index.
+fn blocks_of(index: &Index) -> Vec<(Vec<u8>, Handle)> {
+    (0..index.len()).map(|at| (index.separator(at).to_vec(), index.handle(at))).collect()
 }
 
 fn about_block(stored: &[u8], handle: Handle, separator: Vec<u8>) -> BlockAbout {

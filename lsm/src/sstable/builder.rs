@@ -12,7 +12,8 @@ use std::rc::Rc;
 use runtime::{BLOCK_BYTES, Buffer, Class, File, OpenOptions, Runtime};
 
 use super::block::{BlockBuilder, DATA_RESTART_INTERVAL, Entry, INDEX_RESTART_INTERVAL};
-use super::reader::{FOOTER_BYTES, Footer, Tables};
+use super::footer::{FOOTER_BYTES, Footer};
+use super::reader::Tables;
 use super::stored::{Sealer, TRAILER_BYTES, seal};
 use super::{Handle, Seal, TableMeta, file_name, filter};
 use crate::Error;

@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::io;
 
-use bytes::Bytes;
-
 use super::{Handle, Seal};
 use crate::tree::options::Compression;
 
@@ -87,7 +85,7 @@ pub(crate) struct Opener {
 
 impl Opener {
     /// Verifies the stored block that `handle` names and gives what was put in, in memory of its own.
-    pub(crate) fn open(&self, stored: &[u8], seal: Seal, handle: Handle) -> Result<Bytes, &'static str> {
+    pub(crate) fn open(&self, stored: &[u8], seal: Seal, handle: Handle) -> Result<Box<[u8]>, &'static str> {
         assert_eq!(stored.len(), handle.size as usize, "the caller cuts the block by its handle");
         if stored.len() < TRAILER_BYTES {
             return Err("a block that is shorter than its trailer");
@@ -107,10 +105,10 @@ impl Opener {
         self.decompress(body, trailer[0], raw_size)
     }
 
-    fn decompress(&self, body: &[u8], kind: u8, raw_size: usize) -> Result<Bytes, &'static str> {
+    fn decompress(&self, body: &[u8], kind: u8, raw_size: usize) -> Result<Box<[u8]>, &'static str> {
         if kind == KIND_NONE {
             return if body.len() == raw_size {
-                Ok(Bytes::copy_from_slice(body))
+                Ok(body.into())
             } else {
                 Err("a block of another size than it says")
             };

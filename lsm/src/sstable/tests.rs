@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use runtime::sim::{SimRuntime, World, WorldOptions};
 
 use super::block::{Block, BlockBuilder, BlockCursor, Entry, Goal, Malformed};
 use super::builder::{BuilderOptions, TableBuilder};
 use super::cursor::{LevelCursor, ReadPattern};
-use super::reader::{Footer, Table, Tables};
+use super::footer::Footer;
+use super::reader::{Table, Tables};
 use super::stored::{Opener, Sealer, seal};
 use super::*;
 use crate::Error;
@@ -36,7 +36,7 @@ fn block(entries: &Entries, interval: usize) -> Rc<Block> {
     let (mut bytes, size) = (Vec::new(), builder.size());
     builder.finish(&mut bytes);
     assert_eq!(bytes.len(), size);
-    Rc::new(Block::parse(Bytes::from(bytes)).expect("it was just built"))
+    Rc::new(Block::parse(bytes.into()).expect("it was just built"))
 }
 
 /// Keys that are there, and others around them.
@@ -114,7 +114,7 @@ fn a_block_of_any_bytes_is_read_or_refused() {
         }
         bytes.truncate(bytes.len() - if random(4) == 0 { random(bytes.len()) } else { 0 });
         let walk = || -> Result<(), Malformed> {
-            let block = Rc::new(Block::parse(Bytes::from(bytes))?);
+            let block = Rc::new(Block::parse(bytes.into())?);
             block.seek(b"table/0030/")?;
             let mut cursor = BlockCursor::new(block);
             cursor.seek(Goal::First)?;
@@ -245,7 +245,7 @@ async fn check_table(table: &Rc<Table<SimRuntime>>, entries: &Entries) -> Result
         assert_eq!(found.as_ref(), entries.get(&probe), "{}", String::from_utf8_lossy(&probe));
     }
     for cached in [true, false] {
-        let pattern = ReadPattern { readahead_bytes: 16384, cached };
+        let pattern = ReadPattern { cached, ..ReadPattern::whole(16384) };
         let mut cursor = LevelCursor::new(vec![table.clone()], pattern);
         for (direction, goal) in [(Direction::Forward, Goal::First), (Direction::Backward, Goal::Last)] {
             cursor.seek(goal).await?;

@@ -216,6 +216,8 @@ pub struct TreeStats {
     pub reads: u64,
     /// Bytes that they gave.
     pub read_bytes: u64,
+    /// Blocks that somebody was reading already when they were asked for: two gets, one device read.
+    pub reads_shared: u64,
     /// Lookups in an SSTable that a filter answered with no.
     pub filter_negatives: u64,
     /// Lookups in an SSTable that a filter let pass in vain.

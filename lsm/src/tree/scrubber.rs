@@ -21,7 +21,8 @@ use crate::scrub::{self, Position};
 use crate::sstable::block::Goal;
 use crate::sstable::cursor::{LevelCursor, ReadPattern};
 use crate::sstable::file_name;
-use crate::sstable::reader::{FOOTER_BYTES, Footer, Table, count};
+use crate::sstable::footer::{FOOTER_BYTES, Footer};
+use crate::sstable::reader::{Table, count};
 
 use crate::batch::Direction;
 
@@ -195,7 +196,7 @@ impl<R: Runtime> Inner<R> {
 
     /// Reads all blocks, past the cache; the error names the first that is not sound.
     async fn walk(&self, table: &Rc<Table<R>>) -> Result<(), Unread> {
-        let pattern = ReadPattern { readahead_bytes: self.options.readahead_bytes, cached: false };
+        let pattern = ReadPattern::whole(self.options.readahead_bytes);
         let mut cursor = LevelCursor::new(vec![table.clone()], pattern);
         cursor.seek(Goal::First).await?;
         let mut entries = 0u32;

@@ -4,13 +4,14 @@
 //! - `harness`: one seed: tiny limits, random work, crashes at any step, and the check after each.
 //! - `seeds`: thousands of those, and planted bugs that they must find.
 //! - `ages`: what goes by age. `scrub`: rot at rest, and what is set aside.
-//! - `faults`: rot, errors, full disks. `small`: single facts. `estimate`: how much there is.
+//! - `faults`: rot, errors, full disks. `small`: single facts. `reads`: what reads cost. `estimate`: how much there is.
 
 mod ages;
 mod estimate;
 mod faults;
 mod harness;
 mod model;
+mod reads;
 mod scrub;
 mod seeds;
 mod small;

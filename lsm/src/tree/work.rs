@@ -335,7 +335,7 @@ impl<R: Runtime> Inner<R> {
 
     /// The inputs of a compaction as one, newest first.
     fn merge(&self, level: usize, inputs: Vec<Rc<Table<R>>>, below: Vec<Rc<Table<R>>>) -> Merge<R> {
-        let pattern = ReadPattern { readahead_bytes: self.options.transfer_bytes, cached: false };
+        let pattern = ReadPattern::whole(self.options.transfer_bytes);
         let mut runs: Vec<Vec<Rc<Table<R>>>> = match level {
             0 => inputs.into_iter().map(|table| vec![table]).collect(),
             _ => vec![inputs],
