@@ -5,17 +5,13 @@ use crate::dispatch::Address;
 use crate::refusal::Refusal;
 use crate::shard::Shard;
 use crate::stored;
-use lsm::Value;
+use lsm::{READS_AT_ONCE_MAX, Value};
 use model::expression::ProjectionProgram;
 use model::item::ItemRef;
 use model::key::TableId;
 use model::ring::VnodeId;
 use net::message::{ArchivedGet, ArchivedGetMany, ArchivedKeyAt, Item, Part, optional};
 use runtime::Runtime;
-use runtime::sync::join_all;
-
-/// Reads of one `GetMany` that are under way at once.
-const READS_AT_ONCE: usize = 16;
 
 /// An item as it was read; keeps its bytes.
 pub(crate) struct Found {
@@ -55,9 +51,27 @@ impl<R: Runtime> Shard<R> {
     /// GetItem. Both kinds of read see every acknowledged write here, because this shard leads the vnode and answers a
     /// write only after it is applied; eventual reads may go to other replicas once there are any.
     pub(crate) async fn get(&self, epoch: u64, get: &ArchivedGet) -> Result<Item, Refusal> {
+        let projection = self.admit_get(epoch, get)?;
+        self.item_of(self.tree.get(&get.at.key).await, projection)
+    }
+
+    /// Whether a get may be answered here, and its projection.
+    fn admit_get<'g>(
+        &self,
+        epoch: u64,
+        get: &'g ArchivedGet,
+    ) -> Result<Option<ProjectionProgram<'g>>, Refusal> {
         self.check(address(epoch, &get.at))?;
-        let projection = self.projection(optional(&get.projection))?;
-        let Some(found) = self.find(&get.at.key).await? else {
+        self.projection(optional(&get.projection))
+    }
+
+    /// The answer to a get, of what the tree found.
+    fn item_of(
+        &self,
+        found: Result<Option<Value>, lsm::Error>,
+        projection: Option<ProjectionProgram<'_>>,
+    ) -> Result<Item, Refusal> {
+        let Some(found) = self.opened(found)? else {
             return Ok(Item { item: None, charged_bytes: 0 });
         };
         let item = found.item();
@@ -68,17 +82,30 @@ impl<R: Runtime> Shard<R> {
         Ok(Item { item: Some(projected), charged_bytes: charged(item) })
     }
 
+    /// Gets, in their order, whose reads are in flight together.
+    async fn get_together(&self, epoch: u64, gets: &[ArchivedGet]) -> Vec<Result<Item, Refusal>> {
+        let admitted: Vec<_> = gets.iter().map(|get| self.admit_get(epoch, get)).collect();
+        let admitted_gets = gets.iter().zip(&admitted).filter(|(_, admitted)| admitted.is_ok());
+        let keys: Vec<&[u8]> = admitted_gets.map(|(get, _)| get.at.key.as_slice()).collect();
+        let mut values = self.tree.get_many(&keys).await.into_iter();
+        let answers = admitted.into_iter().map(|admitted| {
+            let projection = admitted?;
+            self.item_of(values.next().expect("a value for each key"), projection)
+        });
+        answers.collect()
+    }
+
     /// BatchGetItem's share of this shard. Parts fail alone; what is over the size is left for another call.
     pub(crate) async fn get_many(&self, epoch: u64, many: &ArchivedGetMany) -> Vec<Part> {
         let bytes_max = many.bytes_max.to_native() as usize;
         let mut parts = Vec::with_capacity(many.gets.len());
         let mut bytes = 0;
-        for gets in many.gets.as_slice().chunks(READS_AT_ONCE) {
+        for gets in many.gets.as_slice().chunks(READS_AT_ONCE_MAX) {
             if bytes >= bytes_max {
                 parts.extend(gets.iter().map(|_| Part::Skipped));
                 continue;
             }
-            for answer in join_all(gets.iter().map(|get| self.get(epoch, get))).await {
+            for answer in self.get_together(epoch, gets).await {
                 let size = answer.as_ref().map_or(0, |item| item.charged_bytes as usize);
                 let over = bytes > 0 && bytes + size > bytes_max;
                 bytes += size;
@@ -99,8 +126,12 @@ impl<R: Runtime> Shard<R> {
 
     /// The item of a storage key.
     pub(crate) async fn find(&self, key: &[u8]) -> Result<Option<Found>, Refusal> {
-        let value = self.tree.get(key).await.map_err(|error| self.internal(&error))?;
-        let Some(value) = value else { return Ok(None) };
+        self.opened(self.tree.get(key).await)
+    }
+
+    /// What the tree found, checked.
+    fn opened(&self, found: Result<Option<Value>, lsm::Error>) -> Result<Option<Found>, Refusal> {
+        let Some(value) = found.map_err(|error| self.internal(&error))? else { return Ok(None) };
         if stored::open(&value).is_none() {
             return Err(self.internal(&"a stored value of an unknown version"));
         }

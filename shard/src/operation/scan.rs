@@ -18,6 +18,9 @@ use model::table::Table;
 use net::message::{ArchivedScan, LastKey, PAGE_BYTES_MAX, Page, optional};
 use runtime::Runtime;
 
+/// Up to this limit a page is expected to end with it; above, with its size or its range.
+const LIMIT_EXPECTED_MAX: u32 = 1000;
+
 /// A page that is being filled.
 struct Filling<'a> {
     page: Page,
@@ -83,6 +86,10 @@ impl<R: Runtime> Shard<R> {
         filling: &mut Filling<'_>,
     ) -> Result<(), Refusal> {
         let mut items = self.tree.view().scan(range, direction);
+        if filling.limit <= LIMIT_EXPECTED_MAX {
+            // The page ends with the item that reaches the limit.
+            items = items.expecting(filling.limit as usize);
+        }
         while let Some((key, value)) = items.next().await.map_err(|error| self.internal(&error))? {
             let Some((_, bytes)) = stored::open(value) else {
                 return Err(self.internal(&"a stored value of an unknown version"));
