@@ -166,14 +166,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Several writers, readers, a flusher, a releaser, until the writers are done.
-    pub async fn work(&self, options: &Options) -> Result<(), End> {
+    /// Several writers, readers, a flusher, a releaser, until the writers are done; with `rush`, until many more appends are
+    /// under way.
+    pub async fn work(&self, options: &Options, rush: bool) -> Result<(), End> {
         let applier = self.rt.spawn(Class::Foreground, self.clone().apply());
         let releaser = self.rt.spawn(Class::Background, self.clone().release());
         let writer = |_| self.rt.spawn(Class::Foreground, self.clone().write(options.writes));
         let ends = join_all((0..options.writers).map(writer)).await;
         drop(releaser);
         ends.into_iter().collect::<Result<Vec<()>, End>>()?;
+        if rush {
+            return self.rush().await;
+        }
         // Whatever was appended is acknowledged in the end, or the log says why not.
         let last = self.queue.borrow().back().map(|(position, ..)| *position);
         if let Some(last) = last {
@@ -202,7 +206,7 @@ impl Engine {
     async fn write(self, writes: u64) -> Result<(), End> {
         for _ in 0..writes {
             match self.shared.below(20) {
-                0..12 => self.append().await?,
+                0..12 => self.append(60).await?,
                 12..16 => self.read().await?,
                 16 => self.tree.flush().await.or_else(|error| self.wait_for_room(error))?,
                 17 => self.scan().await?,
@@ -223,7 +227,20 @@ impl Engine {
         }
     }
 
-    async fn append(&self) -> Result<(), End> {
+    /// Appends one record after the other, so that as many log writes are in flight as may be, and returns in the midst
+    /// of it: the place for a loss of power that keeps a later write and tears an earlier one.
+    async fn rush(&self) -> Result<(), End> {
+        for _ in 0..5 + self.shared.below(30) {
+            self.append(0).await?;
+            if self.shared.percent(70) {
+                self.rt.sleep(Duration::from_micros(self.shared.below(20))).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a record, and in so many of a hundred cases waits until it is durable.
+    async fn append(&self, waits: u64) -> Result<(), End> {
         if let Err(error) = self.log.ready().await {
             self.wait_for_room(error)?;
             self.rt.sleep(Duration::from_micros(500 + self.shared.below(2000))).await;
@@ -238,7 +255,7 @@ impl Engine {
             Ok(position) => {
                 self.shared.model.borrow_mut().streams[stream as usize].history.push(op);
                 self.queue.borrow_mut().push_back((position, stream, index));
-                if self.shared.percent(60) {
+                if self.shared.percent(waits) {
                     self.log.durable(position).await?;
                 }
                 Ok(())

@@ -10,6 +10,10 @@ use crate::world::{Canaries, Outcome, run};
 const SEEDS: u64 = 2000;
 /// Seeds within which each planted bug has to be found.
 const CANARY_SEEDS: u64 = 400;
+/// In so many of them at least: what only one seed finds, the next change of the engine's timing hides.
+const NOTICED_MIN: usize = 3;
+/// After so many the rest is not looked at.
+const NOTICED_ENOUGH: usize = 20;
 
 #[test]
 fn seeds_of_log_and_tree_together_lose_nothing_and_invent_nothing() {
@@ -56,13 +60,19 @@ fn on_all_cores(seeds: u64) -> Outcome {
     total
 }
 
+/// Does not end with the first seed that notices: their number tells whether the worlds aim at the bug or were lucky once.
 fn check_caught(canaries: Canaries) {
-    let caught = (0..CANARY_SEEDS).find(|&seed| {
-        // Some bugs end in an assertion of the engine itself: caught as well.
-        let run = catch_unwind(AssertUnwindSafe(|| run(seed, canaries)));
-        !matches!(run, Ok(Ok(_)))
-    });
-    assert!(caught.is_some(), "{canaries:?} was not noticed in {CANARY_SEEDS} seeds");
+    let notices = |seed: &u64| {
+        // Some bugs end in an assertion of the engine itself: noticed as well.
+        !matches!(catch_unwind(AssertUnwindSafe(|| run(*seed, canaries))), Ok(Ok(_)))
+    };
+    let seeds: Vec<u64> = (0..CANARY_SEEDS).filter(notices).take(NOTICED_ENOUGH).collect();
+    let looked_at = if seeds.len() < NOTICED_ENOUGH { CANARY_SEEDS } else { seeds[NOTICED_ENOUGH - 1] + 1 };
+    println!("engine: {canaries:?}: noticed in {} of {looked_at} seeds", seeds.len());
+    assert!(
+        seeds.len() >= NOTICED_MIN,
+        "{canaries:?} was noticed in the seeds {seeds:?} only, of {looked_at}"
+    );
 }
 
 fn in_log(canary: log::Canary) {

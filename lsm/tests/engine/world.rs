@@ -1,6 +1,7 @@
 //! One seed: the faults it has, its lives, and the judge.
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use lsm::log::LogOptions;
 use lsm::{Compression, Error, TreeOptions, log, tree};
 use runtime::Runtime;
 use runtime::sim::{Chance, DiskHandle, FaultCounts, NodeId, Span, World, WorldOptions};
+use runtime::sync::{Either, select};
 
 use crate::engine::{End, Engine, Options, Shared};
 use crate::model::Dice;
@@ -36,6 +38,19 @@ enum Disk {
     Unreadable,
     /// It lies: acknowledged writes are lost or elsewhere, bits rot.
     Lying,
+}
+
+/// How the end of a life comes, if no step is its last before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Everything is closed.
+    Close,
+    /// Nothing is going on.
+    Idle,
+    /// Many log writes are in flight.
+    Rush,
+    /// A write or a sync has failed a moment ago.
+    Failure,
 }
 
 /// What happened in a world; sums over worlds.
@@ -183,32 +198,81 @@ impl Judge {
 
     /// From a start to a loss of power at some step. False when the world is at its end: damage was named.
     fn one_life(&mut self, dice: &mut Dice, options: &Options) -> Result<bool, String> {
+        let (rt, shared, disk) = (self.world.runtime(self.node), self.shared.clone(), self.disk());
+        let ending = self.draw_ending(dice);
         let steps = match dice.below(10) {
+            _ if ending == Ending::Failure => 1 << 40,
             0..3 => dice.below(200),
             3..8 => dice.below(6000),
             _ => 1 << 40,
         };
-        let (rt, shared, disk) = (self.world.runtime(self.node), self.shared.clone(), self.disk());
-        let closes = dice.percent(50);
+        let failure = self.failure(dice, ending == Ending::Failure);
+        let faults = disk.faults();
         let life = async {
             let engine = Engine::open(rt.clone(), options, shared).await?;
             // A disk that is full is given room after a while, whatever happens meanwhile.
             let relief = rt.sleep(Duration::from_millis(30));
-            let work = engine.work(options);
+            let work = engine.work(options, ending == Ending::Rush);
             let freed = async {
                 relief.await;
                 disk.change_faults(|faults| faults.bytes_max = 1 << 40);
                 std::future::pending::<()>().await;
             };
-            if let runtime::sync::Either::First(ended) = runtime::sync::select(work, freed).await {
-                ended?;
+            match select(work, select(freed, failure)).await {
+                Either::First(ended) => ended?,
+                Either::Second(_) => return Ok(()),
             }
-            if closes { engine.close().await } else { Ok(()) }
+            if ending == Ending::Close { engine.close().await } else { Ok(()) }
         };
         let ended = self.world.block_on_steps(steps, life);
+        self.disk().change_faults(|now| {
+            (now.write_error, now.sync_error) = (faults.write_error, faults.sync_error);
+        });
         let going = self.judge(ended.unwrap_or(Ok(())))?;
         self.world.crash(self.node);
         Ok(going)
+    }
+
+    fn draw_ending(&self, dice: &mut Dice) -> Ending {
+        match dice.below(8) {
+            0..5 if self.kind == Disk::Failing => Ending::Failure,
+            0..3 => Ending::Close,
+            3..5 => Ending::Idle,
+            _ => Ending::Rush,
+        }
+    }
+
+    /// Fails one operation at some moment, and resolves a little later: a failure that is ignored has done its harm only if the
+    /// power goes before compaction or a flush has written everything again. It is the sync of an SSTable that was just
+    /// begun, or any write, which is one of the log's most of the time.
+    fn failure(&self, dice: &mut Dice, happens: bool) -> impl Future<Output = ()> + use<> {
+        let (rt, disk) = (self.world.runtime(self.node), self.disk());
+        let (begin, rest) =
+            (Duration::from_micros(dice.below(6000)), Duration::from_micros(dice.below(4000)));
+        let syncs = dice.percent(60);
+        async move {
+            if !happens {
+                return std::future::pending().await;
+            }
+            let soon = || rt.sleep(Duration::from_micros(5));
+            rt.sleep(begin).await;
+            let before = newest_table(&disk);
+            while syncs && newest_table(&disk) <= before {
+                soon().await;
+            }
+            let (failed, faults) = (failures(&disk), disk.faults());
+            disk.change_faults(|faults| match syncs {
+                true => faults.sync_error = Chance::ALWAYS,
+                false => faults.write_error = Chance::ALWAYS,
+            });
+            while failures(&disk) == failed {
+                soon().await;
+            }
+            disk.change_faults(|now| {
+                (now.write_error, now.sync_error) = (faults.write_error, faults.sync_error);
+            });
+            rt.sleep(rest).await;
+        }
     }
 
     /// A life without new faults: everything acknowledged is there, works, closes, and is there again.
@@ -223,7 +287,7 @@ impl Judge {
         let (first, second) = (self.world.runtime(self.node), shared.clone());
         let ended = self.world.block_on(async {
             let engine = Engine::open(first, options, second).await?;
-            engine.work(options).await?;
+            engine.work(options, false).await?;
             engine.check_all().await?;
             engine.close().await
         });
@@ -274,4 +338,16 @@ impl Judge {
             Err(end) => Err(format!("{:?} disk: {end}", self.kind)),
         }
     }
+}
+
+/// Writes and syncs that failed so far.
+fn failures(disk: &DiskHandle) -> u64 {
+    let counts = disk.fault_counts();
+    counts.write_errors + counts.sync_errors
+}
+
+/// The SSTable with the greatest number: the last that was begun.
+fn newest_table(disk: &DiskHandle) -> Option<PathBuf> {
+    let tables = disk.files().into_iter().map(|(path, _)| path);
+    tables.filter(|path| path.extension().is_some_and(|end| end == "sst")).max()
 }
