@@ -39,6 +39,25 @@ fn a_small_block_cannot_stand_for_much_memory() {
     assert!(matches!(Index::parse(&block, |_| true), Err(Malformed)), "and an index of such keys is none");
 }
 
+/// Found by fuzzing: a search took an entry that shares less with the one before than it could for one above the target.
+#[test]
+fn an_entry_that_shares_less_than_it_could_is_found() {
+    let mut bytes = vec![0; 8];
+    for (shared, rest) in [(0, &b"key/06/some"[..]), (5, b"6/soon")] {
+        for word in [shared, rest.len() as u64, 0, 0] {
+            put_varint(&mut bytes, word);
+        }
+        bytes.extend_from_slice(rest);
+    }
+    bytes.extend_from_slice(&8u32.to_le_bytes());
+    bytes.extend_from_slice(&1u32.to_le_bytes());
+    let block = Block::parse(bytes.clone().into()).expect("its frame is fine");
+    assert!(block.seek(b"key/06/soon").unwrap().is_some_and(|found| found.exact));
+    assert!(block.seek(b"key/06/sonic").unwrap().is_some_and(|found| !found.exact));
+    assert_eq!(block.seek(b"key/06/sooner"), Ok(None));
+    super::block(&bytes);
+}
+
 #[test]
 fn sample_inputs_pass_their_own_checks() {
     super::block(&super::build_block(&[(b"a", Some(b"1")), (b"ab", None), (b"b", Some(b""))], 2));

@@ -195,11 +195,11 @@ impl Block {
             }
             let rest = &self.bytes[head.rest.clone()];
             let goal = &target[head.shared..];
-            let common = if head.shared < matched { 0 } else { common_prefix(rest, goal) };
-            let exact = head.shared == matched && common == goal.len() && common == rest.len();
-            let above = head.shared < matched
-                || common == goal.len()
-                || rest.get(common).is_some_and(|byte| *byte > goal[common]);
+            // Where fewer bytes are shared than match, the next one decides, as a builder shares all that it can. It is
+            // looked at all the same: bytes that nobody of us wrote may share less.
+            let common = common_prefix(rest, goal);
+            let exact = common == goal.len() && common == rest.len();
+            let above = common == goal.len() || rest.get(common).is_some_and(|byte| *byte > goal[common]);
             if exact || above {
                 return Ok(Some(Found {
                     exact,
