@@ -120,8 +120,11 @@ impl Engine {
     async fn write(&self, stream: u64, batch: &WriteBatch, payload: &[u8]) {
         let mark = self.next_mark(stream);
         let record = Record { kind: 1, stream, term: 1, index: mark.index, payload };
+        let begin = self.rt.now();
         let position = self.log.append_when_ready(record).await.expect("the log appends");
         self.log.durable(position).await.expect("the log is written");
+        // As a shard does: compaction gives way when commits take longer.
+        self.tree.observe(self.rt.now().since(begin));
         self.tree.ready().await.expect("the tree takes writes");
         self.tree.apply(batch, mark);
     }
