@@ -159,15 +159,20 @@ impl<R: Runtime> State<R> {
         std::iter::once(&self.active).chain(&self.immutables)
     }
 
+    /// What the memtables have of `key` for a reader at `sequence`, if they know of it.
+    #[inline]
+    fn get_in_memtables(&self, key: &[u8], sequence: u64) -> Option<Option<Value>> {
+        let entry = self.memtables().find_map(|memtable| memtable.get(key, sequence))?;
+        let hidden = self.is_dropped(key, entry.sequence, sequence);
+        Some(entry.value.filter(|_| !hidden).map(Value::in_memory))
+    }
+
     /// The value of `key` for a reader at `sequence`, as far as memory goes.
-    pub(crate) fn get_now(&self, key: &[u8], sequence: u64, identity: u64) -> Result<Now<R>, Error> {
-        for memtable in self.memtables() {
-            if let Some(entry) = memtable.get(key, sequence) {
-                let hidden = self.is_dropped(key, entry.sequence, sequence);
-                return Ok(Now::Done(entry.value.filter(|_| !hidden).map(Value::in_memory)));
-            }
+    fn get_now(&self, key: &[u8], sequence: u64, identity: u64) -> Result<Now<R>, Error> {
+        match self.get_in_memtables(key, sequence) {
+            Some(known) => Ok(Now::Done(known)),
+            None => self.search(key, sequence, filter::hash(key, identity), Walk::default()),
         }
-        self.search(key, sequence, filter::hash(key, identity), Walk::default())
     }
 
     /// The same, from where [`State::get_now`] could not go on.
@@ -237,7 +242,11 @@ pub(crate) async fn get<R: Runtime>(
     sequence: u64,
     identity: u64,
 ) -> Result<Option<Value>, Error> {
-    match state.get_now(key, sequence, identity)? {
+    // Not by way of `Now`, which is large: it would be written and read again for every hit in a memtable.
+    if let Some(known) = state.get_in_memtables(key, sequence) {
+        return Ok(known);
+    }
+    match state.search(key, sequence, filter::hash(key, identity), Walk::default())? {
         Now::Done(value) => Ok(value),
         // Boxed: callers' futures stay small, and a device read costs a hundred times as much.
         Now::Later(later) => Box::pin(state.get_later(key, sequence, later)).await,
