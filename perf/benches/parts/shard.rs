@@ -5,7 +5,6 @@
 //! 10 µs each. Get from the memtable: 2 µs.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! One node of one core, wired as `torc serve` wires it, and a client of it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
