@@ -24,6 +24,8 @@ use std::sync::Arc;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::TLS13;
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
 
 use crate::Stream;
@@ -52,12 +54,46 @@ impl std::fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
+/// What one of two peers shows and demands: both have a certificate, both of the same authorities. TLS 1.3 only.
+#[derive(Clone, Debug)]
+pub struct TlsPeer {
+    /// For the connections that it accepts.
+    pub server: TlsServer,
+    /// For those that it makes.
+    pub client: TlsClient,
+}
+
+impl TlsPeer {
+    /// From PEM: whom it trusts, its certificate with those that lead to its authority, and its private key.
+    pub fn from_pem(authorities: &[u8], certificates: &[u8], key: &[u8]) -> Result<TlsPeer, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let roots = Arc::new(roots_of(authorities)?);
+        let unusable = |error| TlsError(format!("certificate and key cannot be used: {error}"));
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
+            .build()
+            .map_err(|error| TlsError(format!("the authorities cannot be used: {error}")))?;
+        let mut server = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&TLS13])
+            .map_err(|error| TlsError(error.to_string()))?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(certificates_of(certificates)?, key_of(key)?)
+            .map_err(unusable)?;
+        server.ticketer = ring::Ticketer::new().map_err(|error| TlsError(error.to_string()))?;
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])
+            .map_err(|error| TlsError(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(certificates_of(certificates)?, key_of(key)?)
+            .map_err(unusable)?;
+        Ok(TlsPeer { server: TlsServer(Arc::new(server)), client: TlsClient(Arc::new(client)) })
+    }
+}
+
 impl TlsServer {
     /// From PEM: the certificate with those that lead to its authority, and its private key. `protocols` are those of ALPN.
     pub fn from_pem(certificates: &[u8], key: &[u8], protocols: &[&str]) -> Result<TlsServer, TlsError> {
         let chain = certificates_of(certificates)?;
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| TlsError(format!("there is no private key in PEM: {error}")))?;
+        let key = key_of(key)?;
         let versions = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError(error.to_string()))?;
@@ -74,10 +110,7 @@ impl TlsServer {
 impl TlsClient {
     /// Trusts these authorities, in PEM, and no others.
     pub fn trusting(authorities: &[u8], protocols: &[&str]) -> Result<TlsClient, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates_of(authorities)? {
-            roots.add(certificate).map_err(|error| TlsError(error.to_string()))?;
-        }
+        let roots = roots_of(authorities)?;
         let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError(error.to_string()))?;
@@ -85,6 +118,19 @@ impl TlsClient {
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Ok(TlsClient(Arc::new(config)))
     }
+}
+
+fn roots_of(authorities: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_of(authorities)? {
+        roots.add(certificate).map_err(|error| TlsError(error.to_string()))?;
+    }
+    Ok(roots)
+}
+
+fn key_of(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|error| TlsError(format!("there is no private key in PEM: {error}")))
 }
 
 fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -306,6 +352,44 @@ impl<S: Stream> Stream for TlsStream<S> {
 
     fn peer_address(&self) -> SocketAddr {
         self.stream.peer_address()
+    }
+}
+
+/// A stream that is plain, or inside of TLS.
+pub enum Socket<S> {
+    /// As it is.
+    Plain(S),
+    /// Inside of TLS.
+    Tls(Box<TlsStream<S>>),
+}
+
+impl<S: Stream> Stream for Socket<S> {
+    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Plain(stream) => stream.read(buffer).await,
+            Socket::Tls(stream) => stream.read(buffer).await,
+        }
+    }
+
+    async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Socket::Plain(stream) => stream.write_all(bytes).await,
+            Socket::Tls(stream) => stream.write_all(bytes).await,
+        }
+    }
+
+    async fn shutdown(&self) -> io::Result<()> {
+        match self {
+            Socket::Plain(stream) => stream.shutdown().await,
+            Socket::Tls(stream) => stream.shutdown().await,
+        }
+    }
+
+    fn peer_address(&self) -> SocketAddr {
+        match self {
+            Socket::Plain(stream) => stream.peer_address(),
+            Socket::Tls(stream) => stream.peer_address(),
+        }
     }
 }
 

@@ -277,7 +277,7 @@ fn converse<R: Runtime>(router: Rc<Router<R>>, scheme: Scheme, stream: R::Stream
         let abort = place.abort.0.notified();
         let talk = async {
             let socket = match scheme {
-                Scheme::Http => Some(Socket::Plain(stream)),
+                Scheme::Http => Some(Socket::<R>::Plain(stream)),
                 Scheme::Https => shake_hands(&router, stream).await,
             };
             if let Some(socket) = socket {
@@ -301,7 +301,7 @@ async fn shake_hands<R: Runtime>(router: &Rc<Router<R>>, stream: R::Stream) -> O
     let setup = router.tls()?;
     let shaking = async {
         match TlsStream::accept(stream, &setup, &server.handshakes.0).await {
-            Ok(stream) => Some(Socket::Tls(Box::new(stream))),
+            Ok(stream) => Some(Socket::<R>::Tls(Box::new(stream))),
             Err(Refused::PlainText(stream)) => {
                 let _ = stream.write_all(SPEAK_TLS).await;
                 let _ = stream.shutdown().await;
