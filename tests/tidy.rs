@@ -36,7 +36,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("rkyv", &["net", "router", "shard"]),
     ("flate2", &["router"]),
     ("httparse", &["fuzz_targets", "perf", "router"]),
-    ("ring", &["cases", "router", "torc"]),
+    ("ring", &["cases", "net", "router", "torc"]),
     ("rustls", &["cases", "runtime"]),
     ("serde_json", &["cases", "fuzz_targets", "perf", "torc"]),
     ("base64", &["model", "router", "torc"]),

@@ -1,54 +1,88 @@
-//! Calls between processes: one framed, checksummed stream, many calls on it at once.
+//! Messages between processes: one framed, checksummed stream, many calls on it at once, in both directions.
 //!
 //! ```text
-//! call --> queue --writer--> hello | frame | frame ~~~> reader --> spawned handler --> queue --writer--> ...
+//! call, tell --> queue --writer--> hello | proof | frame | frame ~~~> reader --> spawned handler --> queue --writer--> ...
+//!                                                                          \--> receiver
 //! ```
 //!
-//! 1. [`Session::connect`] or [`Session::accept`] exchanges the hellos under a deadline and refuses a stranger.
+//! 1. [`Session::connect`] or [`Session::accept`] shakes hands under a deadline and refuses a stranger (`handshake`).
 //! 2. [`Session::run`] reads, writes, expires calls and pings until something fails; it says what.
-//! 3. `call` puts a frame into the bounded queue and waits for the frame with the same call id. The writer takes all
-//!    that is queued at once, so that many small frames leave in one write.
-//! 4. The other end's requests go to the handler, each in a task of its own, at most `serving_max` at a time.
+//! 3. `call` puts a message into the bounded queue and waits for the one with the same call id. The writer takes all
+//!    that is queued at once, so that many small frames leave in one write; small messages overtake large ones.
+//! 4. The other end's requests go to the handler, each in a task of its own, at most `serving_max` at a time. What it tells goes to the
+//!    receiver, at once.
 //!
-//! Promises: the first damaged byte ends the session, and every call under way ends with it (`Closed`). A session that
-//! hears nothing for `silence_max` is over, so a half-open connection does not hold calls for ever. Queues are bounded.
-//! Leaves to others: connecting again, and whether a call may be repeated.
+//! Promises: the first damaged byte ends the session, and every call under way ends with it: with `NotServing` if its request cannot have arrived, else
+//! with `Closed`. A session that hears nothing for `silence_max`, or whose other end reads nothing for as long, is over: a half-open
+//! connection does not hold calls for ever. Queues are bounded.
+//! Leaves to others: connecting again (`links`), and whether a call may be repeated.
+
+mod handshake;
+mod queue;
+mod reader;
 
 use crate::calls::{CallError, Calls};
-use crate::frame::{FrameError, HEADER_BYTES, HELLO_BYTES, Header, Hello, Kind};
+use crate::frame::{FrameError, Hello, Kind, Verdict};
 use crate::mesh::Handler;
-use runtime::sync::{Either, Notify, select, timeout};
+use crate::secret::Trust;
+use bytes::Bytes;
+use model::ring::{NodeId, Place, ShardId};
+use queue::{Outgoing, Queue};
+use reader::{Incoming, Reader};
+use runtime::sync::{Either, Notify, Semaphore, select, timeout};
+use runtime::tls::{Socket, TlsPeer};
 use runtime::{Class, Mono, Runtime, Stream, Task};
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
-/// One write takes as many queued frames as fit in this, and at least one.
-const WRITE_BYTES_MAX: usize = 64 << 10;
+/// Who this end is: what it says of itself in its hello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's id, drawn when it was founded.
+    pub cluster: u128,
+    /// The node's id, drawn when its directory was made; of a process without one, drawn when it starts.
+    pub node: u128,
+    /// The node's number and this shard; none for a process that has no shards.
+    pub place: Option<Place>,
+    /// Drawn anew each time that this process starts: the sessions of an older start are over.
+    pub start: u64,
+}
 
-/// Room in the queue, beyond its bound, for refusals, pings and pongs: more than an honest peer can cause.
-const SMALL_BYTES_MAX: usize = 1 << 20;
+/// Certificates of the connections between nodes.
+#[derive(Clone, Debug)]
+pub struct LinkTls {
+    /// This node's certificate and the cluster's own authority, which must have signed the other end's.
+    pub peer: TlsPeer,
+    /// The name that the certificate of every node bears, beside others: who connects looks for it.
+    pub name: String,
+}
 
-/// The reader asks for this much at a time; larger payloads are read piece by piece.
-const READ_BYTES: usize = 64 << 10;
-
-/// Who this end is, and the bounds of the session.
+/// Who this end is, whom it trusts, and the bounds of the session.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
     /// What this end says of itself.
-    pub hello: Hello,
+    pub identity: Identity,
+    /// Whom it lets in.
+    pub trust: Trust,
+    /// TLS under the session; both ends must have it, or none.
+    pub tls: Option<LinkTls>,
     /// Calls from this end that may be under way at once.
     pub in_flight_max: usize,
     /// Calls from the other end that may be served at once; more are refused as busy.
     pub serving_max: usize,
-    /// Bytes of the requests that are served at once; more are refused as busy.
+    /// Bytes of the requests that are served at once, and of the replies that wait for room; more are refused as busy.
     pub serving_bytes_max: usize,
-    /// Bytes of frames that may wait to be written; who wants to add more waits.
+    /// Bytes of frames that may wait to be written: a call that finds no room is refused as busy, a reply waits.
     pub queued_bytes_max: usize,
-    /// Connecting and hellos must be over within this.
+    /// Of those, what `tell` may use; what finds no room is dropped.
+    pub told_bytes_max: usize,
+    /// Connecting, TLS and hellos must be over within this.
     pub handshake_max: Duration,
     /// How often to ask whether the other end is there.
     pub ping_every: Duration,
@@ -58,16 +92,132 @@ pub struct SessionOptions {
 
 impl SessionOptions {
     /// The default bounds.
-    pub fn new(hello: Hello) -> SessionOptions {
+    pub fn new(identity: Identity, trust: Trust) -> SessionOptions {
         SessionOptions {
-            hello,
+            identity,
+            trust,
+            tls: None,
             in_flight_max: 4096,
             serving_max: 4096,
             serving_bytes_max: 64 << 20,
             queued_bytes_max: 64 << 20,
+            told_bytes_max: 48 << 20,
             handshake_max: Duration::from_secs(3),
             ping_every: Duration::from_millis(500),
             silence_max: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Takes what the other end tells. It must not wait; what it keeps, it bounds.
+pub type Receiver = Rc<dyn Fn(NodeId, ShardId, Bytes)>;
+
+/// Decides on a peer that knows the secret; `None` says nothing and lets it wait, as a cut network does.
+pub type Admission = Rc<dyn Fn(&Hello) -> Option<Verdict>>;
+
+/// Who takes what comes in: one for all sessions of a core. Its parts may come later and change.
+pub struct Reception {
+    handler: RefCell<Option<Handler>>,
+    receiver: RefCell<Option<Receiver>>,
+    /// TLS handshakes work one at a time.
+    turns: Semaphore,
+}
+
+impl Default for Reception {
+    fn default() -> Reception {
+        Reception::new()
+    }
+}
+
+impl Reception {
+    /// Nobody yet: requests are answered with `NotServing`, what is told is dropped.
+    pub fn new() -> Reception {
+        Reception { handler: RefCell::default(), receiver: RefCell::default(), turns: Semaphore::new(1) }
+    }
+
+    /// Registers who answers requests.
+    pub fn set_handler(&self, handler: Option<Handler>) {
+        let before = std::mem::replace(&mut *self.handler.borrow_mut(), handler);
+        drop(before);
+    }
+
+    /// Registers who takes what is told.
+    pub fn set_receiver(&self, receiver: Option<Receiver>) {
+        let before = std::mem::replace(&mut *self.receiver.borrow_mut(), receiver);
+        drop(before);
+    }
+}
+
+/// Switches that drop frames without closing anything: a cut network, for tests of whole processes.
+#[derive(Debug, Default)]
+pub struct Valve {
+    /// What comes in is dropped.
+    pub cut_in: Cell<bool>,
+    /// What goes out is dropped.
+    pub cut_out: Cell<bool>,
+}
+
+/// Why an end refuses the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The two have different secrets.
+    WrongSecret,
+    /// The other end demands a secret.
+    NoSecretHere,
+    /// The other end has no secret.
+    NoSecretThere,
+    /// The other end has as many sessions as it may.
+    Full,
+    /// The cluster does not know the one that connected, or does not know it any more.
+    NotMember,
+    /// Somebody else answers at that address.
+    Stranger {
+        /// Who should be there.
+        expected: Place,
+        /// Who is.
+        found: Option<Place>,
+    },
+    /// The other end does not speak TLS.
+    NoTls,
+    /// TLS did not come about; what rustls says.
+    Certificate(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::WrongSecret => {
+                f.write_str("the two ends have different cluster secrets: configure the same one on both")
+            }
+            Refusal::NoSecretHere => f.write_str(
+                "the other end demands the cluster's secret and this one has none: configure it here too",
+            ),
+            Refusal::NoSecretThere => f.write_str(
+                "this end demands the cluster's secret and the other one has none: configure it there too",
+            ),
+            Refusal::Full => f.write_str("the end that was connected to has as many sessions as it may"),
+            Refusal::NotMember => {
+                f.write_str("the end that connected is no member of the cluster, or not any more")
+            }
+            Refusal::Stranger { expected, found: Some(found) } => write!(
+                f,
+                "shard {} of node {} was expected at that address, and shard {} of node {} answers: one of them moved",
+                expected.shard.0, expected.node.0, found.shard.0, found.node.0
+            ),
+            Refusal::Stranger { expected, found: None } => write!(
+                f,
+                "shard {} of node {} was expected at that address, and a process without shards answers",
+                expected.shard.0, expected.node.0
+            ),
+            Refusal::NoTls => f.write_str(
+                "this end speaks TLS and the other one does not: configure certificates on both or on none",
+            ),
+            Refusal::Certificate(why) => {
+                write!(
+                    f,
+                    "no TLS: {why}: both certificates must be of the cluster's authority and bear its name"
+                )
+            }
         }
     }
 }
@@ -79,10 +229,14 @@ pub enum SessionError {
     Io(io::Error),
     /// The other end sent what it must not, or the bytes were damaged.
     Frame(FrameError),
+    /// The two do not belong together, and one of them said so.
+    Refused(Refusal),
     /// The other end closed the connection.
     Ended,
     /// The other end did not say hello in time, or nothing came from it for too long.
     Silent,
+    /// The other end did not read for too long.
+    Stuck,
     /// This end closed it.
     Closed,
 }
@@ -92,8 +246,10 @@ impl std::fmt::Display for SessionError {
         match self {
             SessionError::Io(error) => write!(f, "the connection failed: {error}"),
             SessionError::Frame(error) => write!(f, "{error}"),
+            SessionError::Refused(refusal) => write!(f, "{refusal}"),
             SessionError::Ended => f.write_str("the other end closed the connection"),
             SessionError::Silent => f.write_str("nothing came from the other end for too long"),
+            SessionError::Stuck => f.write_str("the other end did not read for too long"),
             SessionError::Closed => f.write_str("the session was closed here"),
         }
     }
@@ -113,6 +269,12 @@ impl From<FrameError> for SessionError {
     }
 }
 
+impl From<Refusal> for SessionError {
+    fn from(refusal: Refusal) -> SessionError {
+        SessionError::Refused(refusal)
+    }
+}
+
 /// One end of a connection between two processes. Cheap to clone; all clones are the same.
 pub struct Session<R: Runtime> {
     inner: Rc<Inner<R>>,
@@ -127,47 +289,58 @@ impl<R: Runtime> Clone for Session<R> {
 struct Inner<R: Runtime> {
     rt: R,
     options: SessionOptions,
-    stream: R::Stream,
+    stream: Socket<R::Stream>,
     peer: Hello,
-    handler: Option<Handler>,
+    reception: Rc<Reception>,
+    valve: RefCell<Rc<Valve>>,
+    /// A frame was dropped by the valve: on a real connection those behind it could not have come either.
+    lost_frames: Cell<bool>,
     calls: Calls,
+    served: Calls,
     queue: Queue,
     serving: Cell<usize>,
     serving_bytes: Cell<usize>,
     heard_at: Cell<Mono>,
+    /// Since when the write under way has been.
+    writing_since: Cell<Option<Mono>>,
     closed: Cell<bool>,
     close: Notify,
 }
 
 impl<R: Runtime> Session<R> {
-    /// Connects to `address` and exchanges hellos.
+    /// Connects to `address` and shakes hands.
     pub async fn connect(
         rt: R,
         address: SocketAddr,
         options: SessionOptions,
-        handler: Option<Handler>,
+        reception: Rc<Reception>,
     ) -> Result<Session<R>, SessionError> {
-        let limit = options.handshake_max;
         let begin = async {
-            let stream = rt.connect(address).await?;
-            let peer = exchange::<R>(&stream, &options.hello).await?;
+            let stream = handshake::connected::<R>(rt.connect(address).await?, &options).await?;
+            let peer = handshake::connecting(&rt, &stream, &options).await?;
             Ok((stream, peer))
         };
-        let (stream, peer) = timeout(&rt, limit, begin).await.unwrap_or(Err(SessionError::Silent))?;
-        Ok(Session::begin(rt, stream, peer, options, handler))
+        let begun = timeout(&rt, options.handshake_max, Box::pin(begin)).await;
+        let (stream, peer) = begun.unwrap_or(Err(SessionError::Silent))?;
+        Ok(Session::begin(rt, stream, peer, options, reception))
     }
 
-    /// Exchanges hellos on a connection that was accepted.
+    /// Shakes hands on a connection that was accepted. `admission` decides on who knows the secret.
     pub async fn accept(
         rt: R,
         stream: R::Stream,
         options: SessionOptions,
-        handler: Option<Handler>,
+        reception: Rc<Reception>,
+        admission: &Admission,
     ) -> Result<Session<R>, SessionError> {
-        let exchange = exchange::<R>(&stream, &options.hello);
-        let peer =
-            timeout(&rt, options.handshake_max, exchange).await.unwrap_or(Err(SessionError::Silent))?;
-        Ok(Session::begin(rt, stream, peer, options, handler))
+        let begin = async {
+            let stream = handshake::accepted::<R>(stream, &options, &reception.turns).await?;
+            let peer = handshake::accepting(&rt, &stream, &options, admission).await?;
+            Ok((stream, peer))
+        };
+        let begun = timeout(&rt, options.handshake_max, Box::pin(begin)).await;
+        let (stream, peer) = begun.unwrap_or(Err(SessionError::Silent))?;
+        Ok(Session::begin(rt, stream, peer, options, reception))
     }
 
     /// What the other end said of itself.
@@ -180,19 +353,59 @@ impl<R: Runtime> Session<R> {
         self.inner.calls.in_flight(0)
     }
 
+    /// Bytes that wait to be written.
+    pub fn queued_bytes(&self) -> usize {
+        self.inner.queue.bytes()
+    }
+
+    /// Whether it is over.
+    pub fn is_closed(&self) -> bool {
+        self.inner.closed.get()
+    }
+
+    /// Whether both are the same session.
+    pub fn is_same(&self, other: &Session<R>) -> bool {
+        Rc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// Obeys `valve` from now on.
+    pub fn set_valve(&self, valve: Rc<Valve>) {
+        *self.inner.valve.borrow_mut() = valve;
+    }
+
+    /// Whether the valve has dropped a frame.
+    pub fn has_lost_frames(&self) -> bool {
+        self.inner.lost_frames.get()
+    }
+
     /// Asks the other end and waits for its reply, until `deadline`.
-    pub async fn call(&self, deadline: Mono, request: &[u8]) -> Result<Vec<u8>, CallError> {
-        let (entry, mut receiver) = self.inner.calls.enter(0, deadline)?;
-        let left = deadline.since(self.inner.rt.now()).as_micros();
-        let timeout_us = u32::try_from(left).unwrap_or(u32::MAX);
-        let header = Header::for_payload(Kind::Request, entry.id, timeout_us, request);
-        match select(self.inner.queue.push(&header, request), &mut receiver).await {
-            Either::First(()) => {
-                entry.hand_over();
-                receiver.await.unwrap_or(Err(CallError::Closed))
-            }
-            Either::Second(early) => early.unwrap_or(Err(CallError::Closed)),
+    pub async fn call(&self, deadline: Mono, request: Vec<u8>) -> Result<Vec<u8>, CallError> {
+        let inner = &self.inner;
+        if inner.closed.get() {
+            return Err(CallError::NotServing);
         }
+        let (entry, receiver) = inner.calls.enter(0, deadline)?;
+        let left = deadline.since(inner.rt.now()).as_micros();
+        let timeout_us = u32::try_from(left).unwrap_or(u32::MAX);
+        let message = Outgoing { kind: Kind::Request, call: entry.id, timeout_us, payload: request };
+        if self.goes_out() && inner.queue.push_within(usize::MAX, message).is_err() {
+            return Err(CallError::Busy);
+        }
+        if !inner.lost_frames.get() {
+            entry.hand_over();
+        }
+        receiver.await.unwrap_or(Err(CallError::Closed))
+    }
+
+    /// Tells the other end something, which nobody answers. False when it was dropped: the session is over, or too much
+    /// waits to be written. True does not mean that it arrives.
+    pub fn tell(&self, payload: Vec<u8>) -> bool {
+        let inner = &self.inner;
+        if inner.closed.get() {
+            return false;
+        }
+        let message = Outgoing { payload, ..Outgoing::empty(Kind::Tell, 0) };
+        !self.goes_out() || inner.queue.push_within(inner.options.told_bytes_max, message).is_ok()
     }
 
     /// Reads, writes, expires and pings until the session ends; returns why it did.
@@ -204,45 +417,65 @@ impl<R: Runtime> Session<R> {
         if self.inner.closed.get() {
             return SessionError::Closed;
         }
-        let expire = async {
+        let calls = async {
             self.inner.calls.sweep(&self.inner.rt).await;
+            SessionError::Closed
+        };
+        let served = async {
+            self.inner.served.sweep(&self.inner.rt).await;
             SessionError::Closed
         };
         let closed = async {
             close.await;
             SessionError::Closed
         };
-        first(closed, first(self.read(), first(self.write(), first(self.watch(), expire)))).await
+        // Boxed, because a future that holds others by value doubles with each level.
+        let parts: [Part<'_>; 6] = [
+            Box::pin(closed),
+            Box::pin(self.read()),
+            Box::pin(self.write()),
+            Box::pin(self.watch()),
+            Box::pin(calls),
+            Box::pin(served),
+        ];
+        first_of(parts).await
     }
 
-    /// Ends the session: `run` returns, and every call under way ends with `Closed`.
+    /// Ends the session: `run` returns, and every call under way ends. A request of which not all can have left had no effect.
     pub fn close(&self) {
         self.inner.closed.set(true);
+        for call in self.inner.queue.close() {
+            self.inner.calls.finish(call, Err(CallError::NotServing));
+        }
         self.inner.calls.close();
-        self.inner.queue.close();
+        self.inner.served.close();
         self.inner.close.notify_all();
     }
 
     fn begin(
         rt: R,
-        stream: R::Stream,
+        stream: Socket<R::Stream>,
         peer: Hello,
         options: SessionOptions,
-        handler: Option<Handler>,
+        reception: Rc<Reception>,
     ) -> Session<R> {
         let inner = Inner {
             calls: Calls::new(1, options.in_flight_max),
+            served: Calls::new(1, options.serving_max),
             queue: Queue::new(options.queued_bytes_max),
             serving: Cell::new(0),
             serving_bytes: Cell::new(0),
             heard_at: Cell::new(rt.now()),
+            writing_since: Cell::new(None),
             closed: Cell::new(false),
             close: Notify::new(),
+            valve: RefCell::default(),
+            lost_frames: Cell::new(false),
             rt,
             options,
             stream,
             peer,
-            handler,
+            reception,
         };
         Session { inner: Rc::new(inner) }
     }
@@ -255,109 +488,166 @@ impl<R: Runtime> Session<R> {
     }
 
     async fn read_frames(&self) -> Result<std::convert::Infallible, SessionError> {
+        let inner = &self.inner;
         let mut reader = Reader::new();
         loop {
-            let mut head = [0; HEADER_BYTES];
-            self.fill(&mut reader, &mut head).await?;
-            let header = Header::decode(&head)?;
-            let payload = self.payload(&mut reader, header.length as usize).await?;
-            header.check(&payload)?;
-            self.take(&header, payload)?;
-            if self.inner.rt.should_yield() {
-                self.inner.rt.yield_now().await;
-            }
-        }
-    }
-
-    /// Reads a payload of a checked length. Memory grows with what has come, not with what was announced.
-    async fn payload(&self, reader: &mut Reader, length: usize) -> Result<Vec<u8>, SessionError> {
-        let mut payload = Vec::with_capacity(length.min(READ_BYTES));
-        while payload.len() < length {
-            let start = payload.len();
-            payload.resize(length.min(start + READ_BYTES), 0);
-            self.fill(reader, &mut payload[start..]).await?;
-        }
-        Ok(payload)
-    }
-
-    async fn fill(&self, reader: &mut Reader, mut target: &mut [u8]) -> Result<(), SessionError> {
-        loop {
-            let taken = reader.take(target);
-            target = &mut target[taken..];
-            if target.is_empty() {
-                return Ok(());
-            }
-            let count = self.inner.stream.read(&mut reader.buffer).await?;
+            let count = inner.stream.read(reader.room()).await?;
             if count == 0 {
                 return Err(SessionError::Ended);
             }
             reader.filled(count);
-            self.inner.heard_at.set(self.inner.rt.now());
+            if !inner.valve.borrow().cut_in.get() {
+                inner.heard_at.set(inner.rt.now());
+            }
+            while let Some(message) = reader.next()? {
+                self.take(message)?;
+                if inner.rt.should_yield() {
+                    inner.rt.yield_now().await;
+                }
+            }
         }
     }
 
-    fn take(&self, header: &Header, payload: Vec<u8>) -> Result<(), SessionError> {
-        let sound = match header.kind {
-            Kind::Request => self.serve(header, payload),
-            Kind::Reply => self.inner.calls.finish(header.call, Ok(payload)),
-            Kind::Busy => self.inner.calls.finish(header.call, Err(CallError::Busy)),
-            Kind::NotServing => self.inner.calls.finish(header.call, Err(CallError::NotServing)),
-            Kind::Ping => self.inner.queue.push_small(&Header::for_payload(Kind::Pong, 0, 0, &[])),
+    fn take(&self, message: Incoming) -> Result<(), SessionError> {
+        if self.inner.valve.borrow().cut_in.get() {
+            self.inner.lost_frames.set(true);
+            return Ok(());
+        }
+        let Incoming { kind, call, timeout_us, payload } = message;
+        let sound = match kind {
+            Kind::Request => self.serve(call, timeout_us, payload),
+            Kind::Reply => self.inner.calls.finish(call, Ok(payload)),
+            Kind::Busy => self.inner.calls.finish(call, Err(CallError::Busy)),
+            Kind::NotServing => self.inner.calls.finish(call, Err(CallError::NotServing)),
+            Kind::Ping => self.push_small(Kind::Pong, 0),
             Kind::Pong => true,
+            Kind::Tell => self.receive(payload),
+            Kind::Part => unreachable!("parts are gathered by the reader"),
         };
         // An expired call keeps its id until the reply comes, so a reply to no call is the other end's mistake.
         // So is asking on and on without reading what is answered.
         if sound { Ok(()) } else { Err(FrameError::Senseless.into()) }
     }
 
-    /// Answers a request in a task of its own, or refuses it. Returns false when not even a refusal has room.
-    fn serve(&self, header: &Header, payload: Vec<u8>) -> bool {
-        let inner = &self.inner;
-        let refuse = |kind| inner.queue.push_small(&Header::for_payload(kind, header.call, 0, &[]));
-        let Some(handler) = inner.handler.clone() else { return refuse(Kind::NotServing) };
-        let size = payload.len();
-        let no_room = inner.serving_bytes.get() > 0
-            && inner.serving_bytes.get() + size > inner.options.serving_bytes_max;
-        if no_room || inner.serving.get() >= inner.options.serving_max {
-            return refuse(Kind::Busy);
+    /// Gives what was told to the receiver. Only shards tell.
+    fn receive(&self, payload: Vec<u8>) -> bool {
+        let Some(place) = self.inner.peer.place else { return false };
+        let receiver = self.inner.reception.receiver.borrow().clone();
+        if let Some(receiver) = receiver {
+            receiver(place.node, place.shard, Bytes::from(payload));
         }
-        inner.serving.set(inner.serving.get() + 1);
-        inner.serving_bytes.set(inner.serving_bytes.get() + size);
-        let (session, call) = (self.clone(), header.call);
-        let limit = Duration::from_micros(u64::from(header.timeout_us));
+        true
+    }
+
+    /// Answers a request in a task of its own, or refuses it. Returns false when not even a refusal has room.
+    fn serve(&self, call: u64, timeout_us: u32, payload: Vec<u8>) -> bool {
+        let inner = &self.inner;
+        let handler = inner.reception.handler.borrow().clone();
+        let Some(handler) = handler else { return self.push_small(Kind::NotServing, call) };
+        let size = payload.len();
+        let bytes = inner.serving_bytes.get();
+        let no_room = bytes > 0 && bytes + size > inner.options.serving_bytes_max;
+        if no_room || inner.serving.get() >= inner.options.serving_max {
+            return self.push_small(Kind::Busy, call);
+        }
+        let place = Serving::new(self.clone(), size);
+        let deadline = inner.rt.now().after(Duration::from_micros(u64::from(timeout_us)));
         let task = async move {
-            let inner = &session.inner;
-            let served = timeout(&inner.rt, limit, handler(payload)).await;
-            // A caller whose time is over has stopped listening; the empty refusal only counts its call out.
-            let (kind, reply) = served.map_or((Kind::NotServing, Vec::new()), |reply| (Kind::Reply, reply));
-            inner.queue.push(&Header::for_payload(kind, call, 0, &reply), &reply).await;
-            inner.serving.set(inner.serving.get() - 1);
-            inner.serving_bytes.set(inner.serving_bytes.get() - size);
+            let mut place = place;
+            let session = place.session.clone();
+            // The entry only makes the sweeper tell when the time is over: one sweeper instead of a timer per call.
+            let Ok((entry, expired)) = session.inner.served.enter_anyway(0, deadline) else { return };
+            let served = select(handler(payload), expired).await;
+            drop(entry);
+            let message = match served {
+                Either::First(reply) => Outgoing { payload: reply, ..Outgoing::empty(Kind::Reply, call) },
+                // A caller whose time is over has stopped listening; the empty refusal only counts its call out.
+                Either::Second(_expired) => Outgoing::empty(Kind::NotServing, call),
+            };
+            place.holds(message.payload.len());
+            if session.goes_out() {
+                session.inner.queue.push(message).await;
+            }
         };
         inner.rt.spawn(Class::Foreground, task).detach();
         true
     }
 
+    /// Whether the valve lets frames out; notes the one that it does not.
+    fn goes_out(&self) -> bool {
+        let cut = self.inner.valve.borrow().cut_out.get();
+        if cut {
+            self.inner.lost_frames.set(true);
+        }
+        !cut
+    }
+
+    /// False when there is no room.
+    fn push_small(&self, kind: Kind, call: u64) -> bool {
+        !self.goes_out() || self.inner.queue.push_small(kind, call)
+    }
+
     async fn write(&self) -> SessionError {
+        let inner = &self.inner;
+        let mut bytes = Vec::new();
         loop {
-            let frames = self.inner.queue.take().await;
-            if let Err(error) = self.inner.stream.write_all(&frames).await {
+            bytes = inner.queue.take(bytes).await;
+            inner.writing_since.set(Some(inner.rt.now()));
+            if let Err(error) = inner.stream.write_all(&bytes).await {
                 return SessionError::Io(error);
+            }
+            inner.writing_since.set(None);
+            if inner.rt.should_yield() {
+                inner.rt.yield_now().await;
             }
         }
     }
 
     /// Pings, and notices silence.
     async fn watch(&self) -> SessionError {
+        let inner = &self.inner;
         loop {
-            self.inner.rt.sleep(self.inner.options.ping_every).await;
-            if self.inner.rt.now().since(self.inner.heard_at.get()) >= self.inner.options.silence_max {
+            inner.rt.sleep(inner.options.ping_every).await;
+            let now = inner.rt.now();
+            if now.since(inner.heard_at.get()) >= inner.options.silence_max {
                 return SessionError::Silent;
             }
-            if !self.inner.queue.push_small(&Header::for_payload(Kind::Ping, 0, 0, &[])) {
-                return SessionError::Silent;
+            let stuck = |since: Mono| now.since(since) >= inner.options.silence_max;
+            if inner.writing_since.get().is_some_and(stuck) || !self.push_small(Kind::Ping, 0) {
+                return SessionError::Stuck;
             }
         }
+    }
+}
+
+/// A request that is served, or its reply that waits for room: counted while it lives.
+struct Serving<R: Runtime> {
+    session: Session<R>,
+    bytes: usize,
+}
+
+impl<R: Runtime> Serving<R> {
+    fn new(session: Session<R>, bytes: usize) -> Serving<R> {
+        let inner = &session.inner;
+        inner.serving.set(inner.serving.get() + 1);
+        inner.serving_bytes.set(inner.serving_bytes.get() + bytes);
+        Serving { session, bytes }
+    }
+
+    /// From now on it holds as many bytes.
+    fn holds(&mut self, bytes: usize) {
+        let all = &self.session.inner.serving_bytes;
+        all.set(all.get() - self.bytes + bytes);
+        self.bytes = bytes;
+    }
+}
+
+impl<R: Runtime> Drop for Serving<R> {
+    fn drop(&mut self) {
+        self.holds(0);
+        let serving = &self.session.inner.serving;
+        assert!(serving.get() > 0, "every request that is served is counted");
+        serving.set(serving.get() - 1);
     }
 }
 
@@ -372,146 +662,45 @@ impl<R: Runtime> Drop for Running<'_, R> {
     }
 }
 
-/// Sends this end's hello and reads the other's.
-async fn exchange<R: Runtime>(stream: &R::Stream, hello: &Hello) -> Result<Hello, SessionError> {
-    stream.write_all(&hello.encode()).await?;
-    let mut bytes = [0; HELLO_BYTES];
-    let mut filled = 0;
-    while filled < HELLO_BYTES {
-        let count = stream.read(&mut bytes[filled..]).await?;
-        if count == 0 {
-            return Err(SessionError::Ended);
-        }
-        filled += count;
-    }
-    Ok(Hello::decode(&bytes, hello.cluster)?)
-}
+/// What a session does all the time, one of several things.
+type Part<'a> = Pin<Box<dyn Future<Output = SessionError> + 'a>>;
 
-async fn first<T>(a: impl Future<Output = T>, b: impl Future<Output = T>) -> T {
-    match select(a, b).await {
-        Either::First(value) | Either::Second(value) => value,
-    }
-}
-
-/// What was read from the stream and not yet taken.
-struct Reader {
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-impl Reader {
-    fn new() -> Reader {
-        Reader { buffer: vec![0; READ_BYTES], start: 0, end: 0 }
-    }
-
-    /// Moves what is there into `target`; returns how much that was.
-    fn take(&mut self, target: &mut [u8]) -> usize {
-        let count = target.len().min(self.end - self.start);
-        target[..count].copy_from_slice(&self.buffer[self.start..self.start + count]);
-        self.start += count;
-        count
-    }
-
-    /// `count` bytes were read to the buffer's beginning, which was all taken before.
-    fn filled(&mut self, count: usize) {
-        assert!(self.start == self.end, "reading over bytes that nobody took");
-        (self.start, self.end) = (0, count);
-    }
-}
-
-/// Frames that wait to be written, bounded by their bytes.
-struct Queue {
-    bytes_max: usize,
-    state: RefCell<QueueState>,
-    changed: Notify,
-}
-
-struct QueueState {
-    frames: VecDeque<Vec<u8>>,
-    bytes: usize,
-    closed: bool,
-}
-
-impl Queue {
-    fn new(bytes_max: usize) -> Queue {
-        let state = QueueState { frames: VecDeque::new(), bytes: 0, closed: false };
-        Queue { bytes_max, state: RefCell::new(state), changed: Notify::new() }
-    }
-
-    /// Appends a frame once there is room. A frame alone always has room. On a closed queue it goes nowhere.
-    async fn push(&self, header: &Header, payload: &[u8]) {
-        let size = HEADER_BYTES + payload.len();
-        loop {
-            let changed = self.changed.notified();
-            {
-                let state = self.state.borrow();
-                if state.closed || state.bytes == 0 || state.bytes + size <= self.bytes_max {
-                    break;
-                }
+/// Does all of it until one ends.
+async fn first_of<const N: usize>(mut parts: [Part<'_>; N]) -> SessionError {
+    poll_fn(|context| {
+        for part in &mut parts {
+            if let Poll::Ready(why) = part.as_mut().poll(context) {
+                return Poll::Ready(why);
             }
-            changed.await;
         }
-        self.append(header, payload);
-    }
+        Poll::Pending
+    })
+    .await
+}
 
-    /// Appends a frame without payload, without waiting. False when even the room for those is full.
-    fn push_small(&self, header: &Header) -> bool {
-        if self.state.borrow().bytes > self.bytes_max + SMALL_BYTES_MAX {
-            return false;
-        }
-        self.append(header, &[]);
-        true
-    }
-
-    fn append(&self, header: &Header, payload: &[u8]) {
-        let mut state = self.state.borrow_mut();
-        if state.closed {
-            return;
-        }
-        let mut frame = Vec::with_capacity(HEADER_BYTES + payload.len());
-        frame.extend_from_slice(&header.encode());
-        frame.extend_from_slice(payload);
-        state.bytes += frame.len();
-        state.frames.push_back(frame);
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// The next bytes to write, as soon as there are any: one frame, and what fits behind it.
-    async fn take(&self) -> Vec<u8> {
+/// The messages in a stream of frames, read in pieces of at most `piece` bytes, and what ended it: for fuzzing the reader alone.
+pub fn frames_of(stream: &[u8], piece: usize) -> (Vec<(Kind, Vec<u8>)>, Option<FrameError>) {
+    let (mut reader, mut rest, mut messages) = (Reader::new(), stream, Vec::new());
+    while !rest.is_empty() {
+        let room = reader.room();
+        let count = room.len().min(rest.len()).min(piece);
+        room[..count].copy_from_slice(&rest[..count]);
+        reader.filled(count);
+        rest = &rest[count..];
         loop {
-            let changed = self.changed.notified();
-            let taken = self.take_now();
-            if let Some(frames) = taken {
-                self.changed.notify_all();
-                return frames;
+            match reader.next() {
+                Ok(Some(message)) => messages.push((message.kind, message.payload)),
+                Ok(None) => break,
+                Err(error) => return (messages, Some(error)),
             }
-            changed.await;
         }
     }
+    (messages, None)
+}
 
-    fn take_now(&self) -> Option<Vec<u8>> {
-        let mut state = self.state.borrow_mut();
-        let mut bytes = state.frames.pop_front()?;
-        while let Some(next) = state.frames.front()
-            && bytes.len() + next.len() <= WRITE_BYTES_MAX
-        {
-            bytes.extend_from_slice(next);
-            state.frames.pop_front();
-        }
-        state.bytes -= bytes.len();
-        Some(bytes)
-    }
-
-    fn close(&self) {
-        let mut state = self.state.borrow_mut();
-        state.closed = true;
-        state.frames.clear();
-        state.bytes = 0;
-        drop(state);
-        self.changed.notify_all();
-    }
+/// Lets everybody in who knows the secret.
+pub fn everybody() -> Admission {
+    Rc::new(|_peer| Some(Verdict::Welcome))
 }
 
 #[cfg(test)]

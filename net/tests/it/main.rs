@@ -1,14 +1,17 @@
-//! Mesh and session on real cores and real sockets; what can go wrong is tried in simulated worlds, beside the code.
+//! Mesh and links on real cores and real sockets; what can go wrong is tried in simulated worlds, beside the code.
 
 use model::map::Map;
-use model::ring::{Ring, ShardId};
-use net::frame::Hello;
+use model::ring::{NodeId, Place, Ring, ShardId};
+use net::fabric::Fabric;
+use net::links::{Direction, Links, LinksOptions};
 use net::map::MapCell;
-use net::mesh::{Handler, Mesh, MeshOptions};
-use net::session::{Session, SessionError, SessionOptions};
+use net::mesh::{CallError, Handler, Mesh, MeshOptions};
+use net::secret::{Secret, Trust};
+use net::session::{Identity, SessionOptions};
 use runtime::real::{RealOptions, RealRuntime, run};
 use runtime::sync::{Either, join_all, select};
-use runtime::{CoreId, Listener, Runtime};
+use runtime::{CoreId, Listener, Purpose, Runtime};
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -76,31 +79,79 @@ fn cores_call_each_other_through_their_mailboxes() {
     });
 }
 
+/// Everybody's secret.
+fn trust() -> Trust {
+    Trust::Secret(Secret::new(b"what only this cluster knows").expect("it is long enough"))
+}
+
+/// Links of node `node`, which is a core here, to whoever `other` says.
+fn links_of(rt: &RealRuntime, node: u16, other: Rc<Cell<Option<SocketAddr>>>) -> Links<RealRuntime> {
+    let place = Some(Place { node: NodeId(node), shard: ShardId(0) });
+    let start = rt.random(Purpose::Id);
+    let identity = Identity { cluster: 7, node: u128::from(node), place, start };
+    let options = LinksOptions::new(SessionOptions::new(identity, trust()));
+    Links::new(rt.clone(), options, Rc::new(move |_place| other.get()))
+}
+
+async fn listen(rt: &RealRuntime) -> (<RealRuntime as Runtime>::Listener, u16) {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = rt.listen(any).await.expect("a free port");
+    let port = listener.local_address().port();
+    (listener, port)
+}
+
+/// Two cores that know each other as nodes 0 and 1, and only through sockets: calls of all sizes both ways on what becomes one connection,
+/// words that are told, a cut, and a stop.
 #[test]
-fn a_session_carries_calls_over_real_sockets() {
-    on_two_cores("session", |rt| async move {
-        let options = |node| SessionOptions::new(Hello { cluster: 7, node, shard: rt.core().0 });
-        if rt.core() == CoreId(0) {
-            let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            let listener = rt.listen(any).await.expect("a free port");
-            let port = listener.local_address().port();
-            rt.mesh_send(CoreId(1), port.to_le_bytes().to_vec()).await.expect("core 1 listens");
-            let (stream, _) = listener.accept().await.expect("core 1 connects");
-            let session =
-                Session::accept(rt.clone(), stream, options(1), Some(turn())).await.expect("a hello");
-            assert_eq!(session.peer().node, 2);
-            let why = session.run().await;
-            assert!(matches!(why, SessionError::Ended | SessionError::Io(_)), "{why}");
-        } else {
-            let (_, port) = rt.mesh_receive().await.expect("core 0 sends its port");
-            let port = u16::from_le_bytes(port.try_into().expect("two bytes"));
-            let address = SocketAddr::from(([127, 0, 0, 1], port));
-            let session = Session::connect(rt.clone(), address, options(2), None).await.expect("a hello");
-            let calls = call_all(|request| {
-                let (session, rt) = (session.clone(), rt.clone());
-                async move { session.call(soon(&rt), &request).await.expect("a reply") }
-            });
-            assert!(matches!(select(calls, session.run()).await, Either::First(())));
-        }
+fn links_carry_calls_over_real_sockets() {
+    on_two_cores("links", |rt| async move {
+        let (here, there) = (rt.core().0, 1 - rt.core().0);
+        let (listener, port) = listen(&rt).await;
+        let other: Rc<Cell<Option<SocketAddr>>> = Rc::default();
+        let links = links_of(&rt, here, other.clone());
+        let told = Rc::new(Cell::new(0));
+        let count = told.clone();
+        links.set_receiver(Rc::new(move |node, _shard, bytes| {
+            assert_eq!(node, NodeId(there));
+            count.set(count.get() + bytes.len());
+        }));
+        links.set_handler(turn());
+        let fabric = Fabric::outside(links.clone());
+        let to = Place { node: NodeId(there), shard: ShardId(0) };
+        let script = async {
+            rt.mesh_send(CoreId(there), port.to_le_bytes().to_vec()).await.expect("it is there");
+            let (_, bytes) = rt.mesh_receive().await.expect("the other core sends its port");
+            let port = u16::from_le_bytes(bytes.try_into().expect("two bytes"));
+            other.set(Some(SocketAddr::from(([127, 0, 0, 1], port))));
+            call_all(|request| async { fabric.call(to, soon(&rt), request).await.expect("a reply") }).await;
+            while !links.tell(to, vec![5; 3 << 20]) {
+                rt.yield_now().await;
+            }
+            while told.get() < 3 << 20 {
+                rt.sleep(Duration::from_millis(1)).await;
+            }
+            // The other one is through, too, before anybody cuts or goes.
+            meet(&rt, there).await;
+            if here == 0 {
+                links.cut(NodeId(there), Direction::Both);
+                let deadline = rt.now().after(Duration::from_millis(30));
+                let lost = links.call(to, deadline, vec![1]).await;
+                assert_eq!(lost, Err(CallError::Deadline));
+                links.heal(NodeId(there));
+                while links.call(to, soon(&rt), vec![1, 2]).await != Ok(vec![2, 1]) {
+                    rt.sleep(Duration::from_millis(1)).await;
+                }
+            }
+            meet(&rt, there).await;
+        };
+        let serve = async { select(links.serve(listener), links.run()).await };
+        assert!(matches!(select(script, serve).await, Either::First(())));
+        assert_eq!(fabric.call(to, soon(&rt), vec![1]).await, Err(CallError::NotServing), "it has ended");
     });
+}
+
+/// Waits until the other core does the same.
+async fn meet(rt: &RealRuntime, there: u16) {
+    rt.mesh_send(CoreId(there), Vec::new()).await.expect("it is there");
+    rt.mesh_receive().await.expect("it is there");
 }
