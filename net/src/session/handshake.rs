@@ -51,6 +51,7 @@ pub(super) async fn accepted<R: Runtime>(
     }
 }
 
+/// What rustls finds wrong is invalid data; a plain socket never says so.
 fn tls_failed(error: io::Error) -> SessionError {
     match error.kind() {
         io::ErrorKind::InvalidData => SessionError::Refused(Refusal::Certificate(error.to_string())),
@@ -174,5 +175,9 @@ async fn parting<R: Runtime>(
         };
         let _ = timeout(rt, LINGER_MAX, drain).await;
     }
-    outcome
+    // In TLS 1.3 the one that connected learns only now that its certificate was refused.
+    outcome.map_err(|error| match error {
+        SessionError::Io(error) => tls_failed(error),
+        other => other,
+    })
 }

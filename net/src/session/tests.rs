@@ -693,3 +693,65 @@ fn a_valve_drops_frames_and_closes_nothing() {
         },
     );
 }
+
+/// An authority of the cluster, and certificates that it signs: all in PEM.
+struct Authority {
+    pem: String,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Authority {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let pem = parameters.self_signed(&key).unwrap().pem();
+        Authority { pem, issuer: rcgen::Issuer::new(parameters, key) }
+    }
+
+    /// A node's certificate with this name; it trusts `other`.
+    fn node(&self, name: &str, other: &Authority) -> Option<LinkTls> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec![name.to_owned()])
+            .unwrap()
+            .signed_by(&key, &self.issuer)
+            .unwrap();
+        let (chain, key) = (certificate.pem(), key.serialize_pem());
+        let peer = TlsPeer::from_pem(other.pem.as_bytes(), chain.as_bytes(), key.as_bytes()).unwrap();
+        Some(LinkTls { peer, name: "torc-node".to_owned() })
+    }
+}
+
+#[test]
+fn sessions_run_inside_of_mutual_tls() {
+    let ours = Authority::new();
+    let (one, two) = (ours.node("torc-node", &ours), ours.node("torc-node", &ours));
+    let pair = pair(20, NetworkFaults::default(), |options| options.tls = two.clone());
+    let script = |rt: SimRuntime, session: Session<SimRuntime>| async move {
+        for size in [1, 1000, 200_000] {
+            let request = payload(0, size);
+            let reply = session.call(soon(&rt, 10_000), request.clone()).await;
+            assert_eq!(reply, Ok(turned(request)));
+        }
+    };
+    let (done, why) = pair.talk(SessionOptions { tls: one, ..options(1) }, PORT, script).unwrap();
+    assert!(done.is_some() && why.is_none());
+}
+
+#[test]
+fn who_has_no_certificate_of_the_cluster_is_refused_with_the_reason() {
+    let (ours, foreign) = (Authority::new(), Authority::new());
+    let good = || ours.node("torc-node", &ours);
+    let check = |client: Option<LinkTls>, server: Option<LinkTls>, words: [&str; 2]| {
+        let client = SessionOptions { tls: client, ..options(1) };
+        let (client, server) = meeting(client, |options| options.tls = server.clone());
+        let client = client.expect("it is refused");
+        assert!(client.contains(words[0]), "{client}");
+        assert!(server.len() == 1 && server[0].contains(words[1]), "{server:?}");
+    };
+    check(foreign.node("torc-node", &ours), good(), ["no TLS", "no TLS"]);
+    check(good(), foreign.node("torc-node", &ours), ["no TLS", "no TLS"]);
+    check(good(), ours.node("another-cluster", &ours), ["no TLS", "no TLS"]);
+    check(good(), None, ["no TLS", "the other end speaks TLS and this one does not"]);
+    check(None, good(), ["connection", "this end speaks TLS and the other one does not"]);
+}

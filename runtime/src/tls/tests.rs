@@ -26,6 +26,11 @@ fn identity() -> Identity {
     Identity { authority: authority.pem(), chain: certificate.pem(), key: key.serialize_pem() }
 }
 
+fn peer_of(identity: &Identity) -> TlsPeer {
+    TlsPeer::from_pem(identity.authority.as_bytes(), identity.chain.as_bytes(), identity.key.as_bytes())
+        .expect("it is sound")
+}
+
 fn server_of(identity: &Identity) -> TlsServer {
     TlsServer::from_pem(identity.chain.as_bytes(), identity.key.as_bytes(), &["http/1.1"])
         .expect("it is sound")
@@ -125,6 +130,51 @@ fn whom_nobody_vouches_for_is_refused() {
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
         },
     );
+}
+
+#[test]
+fn peers_of_one_authority_talk() {
+    let identity = identity();
+    let (setup, client) = (peer_of(&identity).server, peer_of(&identity).client);
+    with_pair(
+        move |_, stream| echo(stream, setup.clone()),
+        |_, stream| async move {
+            let tls = TlsStream::connect(stream, &client, "localhost").await.expect("they agree");
+            tls.write_all(b"both have shown who they are").await.expect("it goes out");
+            assert_eq!(read_exactly(&tls, 28).await, b"both have shown who they are");
+        },
+    );
+}
+
+/// A client without a certificate, and one of another authority, are refused; they learn it when they read.
+#[test]
+fn a_peer_wants_a_certificate_of_its_authority() {
+    let (one, other) = (identity(), identity());
+    let trusts_one_shows_other =
+        TlsPeer::from_pem(one.authority.as_bytes(), other.chain.as_bytes(), other.key.as_bytes())
+            .expect("it is sound");
+    let shows_nothing = TlsClient::trusting(one.authority.as_bytes(), &[]).expect("it is sound");
+    for client in [shows_nothing, trusts_one_shows_other.client] {
+        let setup = peer_of(&one).server;
+        with_pair(
+            move |_, stream| {
+                let setup = setup.clone();
+                async move {
+                    let outcome = TlsStream::accept(stream, &setup, &Semaphore::new(1)).await;
+                    let Err(Refused::Failed(error)) = outcome else { panic!("it was let in") };
+                    assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+                }
+            },
+            |_, stream| async move {
+                let outcome = match TlsStream::connect(stream, &client, "localhost").await {
+                    Ok(tls) => tls.read(&mut [0; 10]).await.map(|_size| ()),
+                    Err(error) => Err(error),
+                };
+                let error = outcome.expect_err("it is refused");
+                assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+            },
+        );
+    }
 }
 
 #[test]
