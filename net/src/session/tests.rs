@@ -417,9 +417,12 @@ fn the_server_proves_itself_only_to_who_knows_the_secret() {
     }
 }
 
+/// The code with which a server answers: of the client's hello, its own, and the client's proof.
+type Answer = fn(&Hello, &Hello, &Proof) -> [u8; 32];
+
 #[test]
 fn a_client_notices_a_server_that_does_not_know_the_secret() {
-    let check = |code: fn(&Hello, &Hello, &Proof) -> [u8; 32]| {
+    let check = |code: Answer| {
         let world = World::new(3, WorldOptions::default());
         let (client, server) = (world.node("client"), world.node("server"));
         let address = world.address(server, PORT);
@@ -438,7 +441,7 @@ fn a_client_notices_a_server_that_does_not_know_the_secret() {
         world.block_on(Session::connect(world.runtime(client), address, options(1), Rc::default()))
     };
     assert!(check(|theirs, ours, _| secret().code(Role::Accepting, theirs, ours)).is_ok());
-    let impostors: [fn(&Hello, &Hello, &Proof) -> [u8; 32]; 3] = [
+    let impostors: [Answer; 3] = [
         |_, _, _| [0; 32],
         |_, _, proof| proof.code,
         |theirs, ours, _| secret().code(Role::Connecting, theirs, ours),
@@ -557,7 +560,10 @@ fn both<T: 'static, F: Future<Output = T>>(
 /// The second machine of [`both`].
 const SERVER: Machine = Machine(1);
 
-fn told_to(log: &Rc<RefCell<Vec<(NodeId, ShardId, usize)>>>) -> Rc<Reception> {
+/// Who told how much, in order.
+type Told = Rc<RefCell<Vec<(NodeId, ShardId, usize)>>>;
+
+fn told_to(log: &Told) -> Rc<Reception> {
     let (reception, log) = (Reception::new(), log.clone());
     reception.set_receiver(Some(Rc::new(move |node, shard, bytes: Bytes| {
         log.borrow_mut().push((node, shard, bytes.len()));
@@ -567,7 +573,7 @@ fn told_to(log: &Rc<RefCell<Vec<(NodeId, ShardId, usize)>>>) -> Rc<Reception> {
 
 #[test]
 fn both_ends_tell_and_small_words_overtake_large_ones() {
-    let logs: [Rc<RefCell<Vec<_>>>; 2] = Default::default();
+    let logs: [Told; 2] = Default::default();
     let receptions = [told_to(&logs[0]), told_to(&logs[1])];
     let large = 24 << 20;
     both(
