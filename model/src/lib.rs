@@ -9,7 +9,7 @@
 //! - [`key`]: storage keys, tokens and the byte ranges of Query.
 //! - [`ring`]: which vnode and which shard owns a token.
 //! - [`table`]: a table's description; its record is an item.
-//! - [`node`]: the nodes of a cluster.
+//! - [`node`]: the nodes of a cluster. [`placement`]: which of them keep what, and what is to be moved.
 //! - [`map`]: nodes, ring and tables together, what every router knows.
 //! - [`expression`]: conditions, updates, projections and key conditions.
 //!
@@ -34,6 +34,7 @@ pub mod limits;
 pub mod map;
 pub mod node;
 pub mod number;
+pub mod placement;
 mod record;
 pub mod ring;
 pub mod table;

@@ -1,16 +1,18 @@
-//! The map: nodes, ring and tables together, what every router and shard knows (FORMAT.md "Table records").
+//! The map: nodes, ring and tables together, what every router and shard knows (FORMAT.md "Maps").
 //!
-//! It travels between cores and processes as an item, the ring's vnodes as packed bytes in it:
+//! It travels between cores and processes as an item, whole ([`Map::encode`]) or as what is different since an older one
+//! ([`Map::delta`]), the ring's vnodes as packed bytes in it; whoever gets either takes it with [`Map::update`].
 //!
-//! ```text
-//! id u32 | start u64 | count u8 | count times: peer u32, node u16, shard u16, role u8      little-endian
-//! ```
-//!
-//! Promises: a decoded map's ring owns every token once, and each table stands
-//! under its own name. Leaves to others: how a new map is announced (`net`), and who decides on it (the catalog).
+//! Promises: a decoded map's ring owns every token once, and each table stands under its own name; a delta changes the map
+//! that it was made from, and no other, into exactly the newer one.
+//! Leaves to others: how a new map is announced (`net`), and who decides on it (the catalog).
 
+mod delta;
+mod packed;
 #[cfg(test)]
 mod tests;
+
+pub use packed::{Packed, push_replicas};
 
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -18,7 +20,7 @@ use crate::{
     item::{Corrupt, ItemBuilder, ItemRef, ValueRef},
     node::Node,
     record::{Fields, push_number},
-    ring::{NodeId, PeerId, Place, REPLICAS_MAX, Replica, Replicas, Ring, Role, ShardId, Vnode, VnodeId},
+    ring::{NodeId, PeerId, Place, Replicas, Ring, ShardId, VnodeId},
     table::Table,
 };
 
@@ -38,7 +40,7 @@ pub struct Map {
 }
 
 /// The version of a map's encoding.
-const MAP_VERSION: u64 = 2;
+const MAP_VERSION: u64 = 3;
 
 impl Map {
     /// What a node that is alone knows before its catalog has spoken: a ring, version 0, and no tables.
@@ -64,30 +66,12 @@ impl Map {
         push_number(out, "v", MAP_VERSION);
         push_number(out, "version", self.version);
         push_number(out, "epoch", self.ring.epoch);
-        let mut vnodes = Vec::with_capacity(self.ring.vnodes.len() * 40);
-        for vnode in &self.ring.vnodes {
-            vnodes.extend_from_slice(&vnode.id.0.to_le_bytes());
-            vnodes.extend_from_slice(&vnode.start.to_le_bytes());
-            push_replicas(&mut vnodes, &vnode.replicas);
-        }
-        out.name("vnodes");
-        out.binary(&vnodes).expect("a value may be anything");
+        push_binary(out, "vnodes", &packed::pack(self.ring.vnodes()));
         let mut catalog = Vec::new();
         push_replicas(&mut catalog, &self.catalog);
-        out.name("catalog");
-        out.binary(&catalog).expect("a value may be anything");
-        out.name("nodes");
-        out.begin_list().expect("a map is flat");
-        for node in self.nodes.values() {
-            out.binary(&node.to_item()).expect("a value may be anything");
-        }
-        out.end_list();
-        out.name("tables");
-        out.begin_list().expect("a map is flat");
-        for table in self.tables.values() {
-            out.binary(&table.to_item()).expect("a value may be anything");
-        }
-        out.end_list();
+        push_binary(out, "catalog", &catalog);
+        push_records(out, "nodes", self.nodes.values().map(|node| node.to_item()));
+        push_records(out, "tables", self.tables.values().map(|table| table.to_item()));
         builder.finish()
     }
 
@@ -98,17 +82,14 @@ impl Map {
             return Err(Corrupt::new("a map of an unknown version", 0));
         }
         let version = fields.number("version")?;
-        let mut packed = Packed(fields.binary("vnodes")?);
-        let mut ring = Ring { epoch: fields.number("epoch")?, vnodes: Vec::new() };
-        while !packed.0.is_empty() {
-            ring.vnodes.push(packed.vnode()?);
+        let epoch = fields.number("epoch")?;
+        let mut vnodes = packed::Unpack::new(fields.binary("vnodes")?);
+        let ring = Ring::new(epoch, &mut vnodes);
+        if let Some(corrupt) = vnodes.failed {
+            return Err(corrupt);
         }
-        ring.check().map_err(|what| Corrupt::new(what, 0))?;
-        let mut packed = Packed(fields.binary("catalog")?);
-        let catalog = packed.replicas()?;
-        if !packed.0.is_empty() || catalog.check().is_err() {
-            return Err(Corrupt::new("the catalog's replicas make no sense", 0));
-        }
+        let ring = ring.map_err(|what| Corrupt::new(what, 0))?;
+        let catalog = read_replicas(fields.binary("catalog")?)?;
         let nodes = fields.values("nodes", read_node)?;
         if !nodes.is_sorted_by(|a, b| a.number < b.number) {
             return Err(Corrupt::new("nodes out of order in a map", 0));
@@ -124,57 +105,26 @@ impl Map {
     }
 }
 
-/// Adds the packed replicas of one vnode.
-pub fn push_replicas(out: &mut Vec<u8>, replicas: &Replicas) {
-    out.push(replicas.len() as u8);
-    for Replica { peer, place, role } in replicas.iter() {
-        out.extend_from_slice(&peer.0.to_le_bytes());
-        out.extend_from_slice(&place.node.0.to_le_bytes());
-        out.extend_from_slice(&place.shard.0.to_le_bytes());
-        out.push(role as u8);
+/// All replicas of the catalog, and nothing else.
+fn read_replicas(bytes: &[u8]) -> Result<Replicas, Corrupt> {
+    let mut packed = Packed(bytes);
+    let replicas = packed.replicas()?;
+    if !packed.0.is_empty() || replicas.check().is_err() {
+        return Err(Corrupt::new("the catalog's replicas make no sense", 0));
     }
+    Ok(replicas)
 }
 
-/// Packed vnodes that are being read.
-pub struct Packed<'a>(pub &'a [u8]);
+fn push_binary(out: &mut ItemBuilder, name: &str, bytes: &[u8]) {
+    out.name(name);
+    out.binary(bytes).expect("a value may be anything");
+}
 
-impl Packed<'_> {
-    /// The next vnode.
-    pub fn vnode(&mut self) -> Result<Vnode, Corrupt> {
-        let id = VnodeId(u32::from_le_bytes(self.take()?));
-        let start = u64::from_le_bytes(self.take()?);
-        Ok(Vnode { id, start, replicas: self.replicas()? })
-    }
-
-    /// The next vnode's replicas.
-    pub fn replicas(&mut self) -> Result<Replicas, Corrupt> {
-        let [count] = self.take()?;
-        let count = usize::from(count);
-        if !(1..=REPLICAS_MAX).contains(&count) {
-            return Err(Corrupt::new("a vnode with too few or too many replicas", 0));
-        }
-        let replicas = (0..count).map(|_| self.replica()).collect::<Result<Vec<Replica>, Corrupt>>()?;
-        Ok(Replicas::new(&replicas))
-    }
-
-    fn replica(&mut self) -> Result<Replica, Corrupt> {
-        let peer = PeerId(u32::from_le_bytes(self.take()?));
-        let node = NodeId(u16::from_le_bytes(self.take()?));
-        let shard = ShardId(u16::from_le_bytes(self.take()?));
-        let role = match self.take()? {
-            [0] => Role::Voter,
-            [1] => Role::Joining,
-            [2] => Role::Leaving,
-            _ => return Err(Corrupt::new("a replica of an unknown role", 0)),
-        };
-        Ok(Replica { peer, place: Place { node, shard }, role })
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Corrupt> {
-        let (head, tail) = self.0.split_first_chunk().ok_or(Corrupt::new("a vnode is cut short", 0))?;
-        self.0 = tail;
-        Ok(*head)
-    }
+fn push_records(out: &mut ItemBuilder, name: &str, records: impl Iterator<Item = Vec<u8>>) {
+    out.name(name);
+    out.begin_list().expect("a map is flat");
+    records.for_each(|record| out.binary(&record).expect("a value may be anything"));
+    out.end_list();
 }
 
 fn read_node(value: ValueRef<'_>) -> Result<Node, Corrupt> {

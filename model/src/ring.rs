@@ -8,10 +8,19 @@
 //! A vnode's replicas are the catalog's wish: who shall keep it. Who leads it is decided among them; the first one is who
 //! should, all else being equal.
 //!
-//! Promises: every token has exactly one owner. Leaves to others: who changes the ring (the catalog), and when.
+//! A ring is cheap to clone: its ranges are shared, and of its replicas a change copies one chunk. So a catalog, a history of
+//! maps and whoever still works with an older one keep a ring of a million vnodes once.
+//!
+//! Promises: every token has exactly one owner; finding it takes a few steps, however many vnodes there are. Leaves to
+//! others: who changes the ring (the catalog), and when.
 
+mod layout;
 #[cfg(test)]
 mod tests;
+
+use std::rc::Rc;
+
+use layout::Layout;
 
 /// A vnode's number, never reused. 0 is the catalog; data vnodes start at 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,8 +79,21 @@ pub const REPLICAS_MAX: usize = 4;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Replicas {
     places: [(PeerId, Place); REPLICAS_MAX],
-    roles: [Role; REPLICAS_MAX],
+    /// Two bits for each, the first one's lowest.
+    roles: u8,
     count: u8,
+}
+
+// A ring of a million vnodes has a million of them.
+const _: () = assert!(size_of::<Replicas>() == 36);
+
+impl Role {
+    const ALL: [Role; 3] = [Role::Voter, Role::Joining, Role::Leaving];
+
+    /// The role of a number on the wire or in memory, which is the role's own.
+    pub(crate) fn from_number(number: u8) -> Option<Role> {
+        Role::ALL.get(usize::from(number)).copied()
+    }
 }
 
 impl Replicas {
@@ -79,14 +101,10 @@ impl Replicas {
     pub fn new(replicas: &[Replica]) -> Replicas {
         assert!((1..=REPLICAS_MAX).contains(&replicas.len()), "{} replicas", replicas.len());
         let nowhere = (PeerId(0), Place { node: NodeId(0), shard: ShardId(0) });
-        let mut all = Replicas {
-            places: [nowhere; REPLICAS_MAX],
-            roles: [Role::Voter; REPLICAS_MAX],
-            count: replicas.len() as u8,
-        };
+        let mut all = Replicas { places: [nowhere; REPLICAS_MAX], roles: 0, count: replicas.len() as u8 };
         for (index, replica) in replicas.iter().enumerate() {
             all.places[index] = (replica.peer, replica.place);
-            all.roles[index] = replica.role;
+            all.roles |= (replica.role as u8) << (2 * index);
         }
         all
     }
@@ -98,8 +116,13 @@ impl Replicas {
 
     /// Each of them, who should lead first.
     pub fn iter(&self) -> impl Iterator<Item = Replica> + '_ {
-        let places = self.places[..usize::from(self.count)].iter();
-        places.zip(&self.roles).map(|(&(peer, place), &role)| Replica { peer, place, role })
+        (0..usize::from(self.count)).map(|index| self.nth(index))
+    }
+
+    fn nth(&self, index: usize) -> Replica {
+        let (peer, place) = self.places[index];
+        let role = Role::from_number(self.roles >> (2 * index) & 3).expect("it was made from a role");
+        Replica { peer, place, role }
     }
 
     /// How many there are.
@@ -110,7 +133,7 @@ impl Replicas {
 
     /// Who should lead.
     pub fn first(&self) -> Replica {
-        Replica { peer: self.places[0].0, place: self.places[0].1, role: self.roles[0] }
+        self.nth(0)
     }
 
     /// The replica at a place.
@@ -123,16 +146,24 @@ impl Replicas {
         self.iter().find(|replica| replica.peer == peer)
     }
 
+    /// Whether one is on its way in or out.
+    pub fn is_moving(&self) -> bool {
+        self.roles != 0
+    }
+
+    /// Those that vote in the end: all but the ones that leave.
+    pub fn target(&self) -> impl Iterator<Item = Replica> + '_ {
+        self.iter().filter(|replica| replica.role != Role::Leaving)
+    }
+
     /// What must hold; the first thing that does not.
     pub fn check(&self) -> Result<(), &'static str> {
-        let mut peers: Vec<PeerId> = self.iter().map(|replica| replica.peer).collect();
-        let mut nodes: Vec<NodeId> = self.iter().map(|replica| replica.place.node).collect();
-        peers.sort_unstable();
-        nodes.sort_unstable();
-        if peers.first() == Some(&PeerId(0)) || !peers.is_sorted_by(|a, b| a < b) {
+        let pairs =
+            || self.iter().enumerate().flat_map(|(at, a)| self.iter().skip(at + 1).map(move |b| (a, b)));
+        if self.iter().any(|replica| replica.peer == PeerId(0)) || pairs().any(|(a, b)| a.peer == b.peer) {
             return Err("a vnode with a replica's number twice, or with number 0");
         }
-        if !nodes.is_sorted_by(|a, b| a < b) {
+        if pairs().any(|(a, b)| a.place.node == b.place.node) {
             return Err("a vnode with two replicas on one node");
         }
         if self.iter().all(|replica| replica.role == Role::Joining) {
@@ -167,61 +198,124 @@ impl Vnode {
 }
 
 /// All data vnodes, sorted by `start`; the first starts at 0, so every token has an owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Ring {
     /// Grows with every change.
     pub epoch: u64,
-    /// Sorted by `start`.
-    pub vnodes: Vec<Vnode>,
+    /// Ranges and numbers; shared by all rings that differ in their replicas alone.
+    layout: Rc<Layout>,
+    /// Who keeps each, in the layout's order.
+    kept: Vec<Rc<[Replicas]>>,
 }
+
+/// Vnodes whose replicas are copied together when one of them changes.
+const CHUNK_VNODES: usize = 512;
 
 impl Ring {
     /// `vnode_count` equal ranges (ids from 1), one replica each, dealt to the shards of node 0 in turn, epoch 1. The
     /// catalog's replica is number 1, theirs follow.
     pub fn even(vnode_count: u32, shard_count: u16) -> Ring {
-        assert!(vnode_count > 0, "every token has an owner");
         assert!(shard_count > 0, "every vnode has a shard");
-        let vnode = |index: u32| {
+        Ring::equal(vnode_count, |index| {
             let shard = ShardId((index % u32::from(shard_count)) as u16);
-            let replicas = Replicas::alone(PeerId(index + 2), Place { node: NodeId(0), shard });
-            Vnode { id: VnodeId(index + 1), start: share_start(index, vnode_count), replicas }
-        };
-        Ring { epoch: 1, vnodes: (0..vnode_count).map(vnode).collect() }
+            Replicas::alone(PeerId(index + 2), Place { node: NodeId(0), shard })
+        })
     }
 
-    /// What must hold for every token to have one owner and every vnode one range; the first thing that does not.
-    pub fn check(&self) -> Result<(), &'static str> {
-        if self.vnodes.first().map(|vnode| vnode.start) != Some(0) {
-            return Err("a ring whose first vnode does not start at 0");
+    /// `vnode_count` equal ranges (ids from 1), epoch 1, each kept by what `replicas` says of its index.
+    pub(crate) fn equal(vnode_count: u32, mut replicas: impl FnMut(u32) -> Replicas) -> Ring {
+        assert!(vnode_count > 0, "every token has an owner");
+        let vnode = |index| {
+            let start = share_start(index, vnode_count);
+            Vnode { id: VnodeId(index + 1), start, replicas: replicas(index) }
+        };
+        Ring::new(1, (0..vnode_count).map(vnode)).expect("equal ranges with replicas that make sense")
+    }
+
+    /// The ring of these vnodes; if it is none, what is wrong with it.
+    pub fn new(epoch: u64, vnodes: impl Iterator<Item = Vnode>) -> Result<Ring, &'static str> {
+        let (mut ranges, mut kept, mut chunk) = (Vec::new(), Vec::new(), Vec::with_capacity(CHUNK_VNODES));
+        for vnode in vnodes {
+            vnode.replicas.check()?;
+            ranges.push((vnode.start, vnode.id));
+            chunk.push(vnode.replicas);
+            if chunk.len() == CHUNK_VNODES {
+                kept.push(Rc::from(chunk.as_slice()));
+                chunk.clear();
+            }
         }
-        if !self.vnodes.is_sorted_by(|a, b| a.start < b.start) {
-            return Err("a ring with vnodes out of order");
+        if !chunk.is_empty() {
+            kept.push(Rc::from(chunk));
         }
-        let mut ids: Vec<VnodeId> = self.vnodes.iter().map(|vnode| vnode.id).collect();
-        ids.sort_unstable();
-        if ids.first() == Some(&CATALOG) || !ids.is_sorted_by(|a, b| a < b) {
-            return Err("a ring with a vnode's number twice, or with the catalog's");
-        }
-        self.vnodes.iter().try_for_each(|vnode| vnode.replicas.check())
+        Ok(Ring { epoch, layout: Rc::new(Layout::new(&ranges)?), kept })
+    }
+
+    /// How many vnodes there are.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.layout.len()
+    }
+
+    /// Each vnode, ascending by start.
+    pub fn vnodes(&self) -> impl ExactSizeIterator<Item = Vnode> + '_ {
+        (0..self.len()).map(|index| self.nth(index))
     }
 
     /// The vnode that a token's high half belongs to.
-    pub fn owner(&self, token_high: u64) -> &Vnode {
-        let after = self.vnodes.partition_point(|vnode| vnode.start <= token_high);
-        assert!(after > 0, "the first vnode starts at 0");
-        &self.vnodes[after - 1]
+    pub fn owner(&self, token_high: u64) -> Vnode {
+        self.nth(self.layout.owner(token_high))
     }
 
     /// A vnode by its number; None for the catalog and for unknown ones.
-    pub fn vnode(&self, id: VnodeId) -> Option<&Vnode> {
-        self.vnodes.iter().find(|vnode| vnode.id == id)
+    pub fn vnode(&self, id: VnodeId) -> Option<Vnode> {
+        self.layout.index_of(id).map(|index| self.nth(index))
     }
 
     /// The token range (high halves, both ends included) of a vnode.
     pub fn range(&self, id: VnodeId) -> Option<(u64, u64)> {
-        let index = self.vnodes.iter().position(|vnode| vnode.id == id)?;
-        let end = self.vnodes.get(index + 1).map_or(u64::MAX, |next| next.start - 1);
-        Some((self.vnodes[index].start, end))
+        self.layout.index_of(id).map(|index| self.layout.range(index))
+    }
+
+    /// The highest number of a vnode.
+    pub fn last_id(&self) -> VnodeId {
+        self.layout.last_id()
+    }
+
+    /// Who keeps a vnode of this ring from now on. The epoch is the caller's to count on.
+    pub fn set_replicas(&mut self, id: VnodeId, replicas: Replicas) {
+        assert_eq!(replicas.check(), Ok(()), "vnode {}: {replicas:?}", id.0);
+        let index = self.layout.index_of(id).expect("a vnode of this ring");
+        let chunk = &mut self.kept[index / CHUNK_VNODES];
+        Rc::make_mut(chunk)[index % CHUNK_VNODES] = replicas;
+    }
+
+    /// The vnodes whose replicas differ from those of `old`; none when it is not about the same ranges.
+    pub fn changed_since(&self, old: &Ring) -> Option<Vec<Vnode>> {
+        if !Rc::ptr_eq(&self.layout, &old.layout) && self.layout != old.layout {
+            return None;
+        }
+        let mut changed = Vec::new();
+        for (chunk, (new, old)) in self.kept.iter().zip(&old.kept).enumerate() {
+            if Rc::ptr_eq(new, old) {
+                continue;
+            }
+            let differ = new.iter().zip(old.iter()).enumerate().filter(|(_, (new, old))| new != old);
+            changed.extend(differ.map(|(index, _)| self.nth(chunk * CHUNK_VNODES + index)));
+        }
+        Some(changed)
+    }
+
+    fn nth(&self, index: usize) -> Vnode {
+        let replicas = self.kept[index / CHUNK_VNODES][index % CHUNK_VNODES];
+        let (start, id) = self.layout.nth(index);
+        Vnode { id, start, replicas }
+    }
+
+    /// Bytes of memory that it takes, alone.
+    pub fn memory_bytes(&self) -> usize {
+        let chunks: usize =
+            self.kept.iter().map(|chunk| size_of_val(&**chunk) + 2 * size_of::<usize>()).sum();
+        self.layout.memory_bytes() + chunks + self.kept.capacity() * size_of::<Rc<[Replicas]>>()
     }
 
     /// The token range (high halves, both ends included) of segment `segment` of `total` in a parallel Scan; None if
@@ -232,6 +326,22 @@ impl Ring {
         }
         let end = if segment + 1 == total { u64::MAX } else { share_start(segment + 1, total) - 1 };
         Some((share_start(segment, total), end))
+    }
+}
+
+impl PartialEq for Ring {
+    fn eq(&self, other: &Ring) -> bool {
+        self.epoch == other.epoch && self.changed_since(other).is_some_and(|changed| changed.is_empty())
+    }
+}
+
+impl Eq for Ring {}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ring {{ epoch: {}, vnodes: ", self.epoch)?;
+        f.debug_list().entries(self.vnodes()).finish()?;
+        f.write_str(" }")
     }
 }
 

@@ -83,7 +83,7 @@ impl<R: Runtime> Router<R> {
         let mut request = Request { epoch: 0, operation };
         loop {
             let map = self.map.get();
-            let vnode = *map.ring.owner(token_high);
+            let vnode = map.ring.owner(token_high);
             request.epoch = map.ring.epoch;
             set_vnode(&mut request.operation, &vnode);
             match self.send(vnode.leader(), attempts.deadline, &request).await {
@@ -120,7 +120,7 @@ impl<R: Runtime> Router<R> {
             let map = self.map.get();
             let operation = Operation::Measure(Measure { table: table.0 });
             let request = Request { epoch: map.ring.epoch, operation };
-            let places: BTreeSet<Place> = map.ring.vnodes.iter().map(|vnode| vnode.leader()).collect();
+            let places: BTreeSet<Place> = map.ring.vnodes().map(|vnode| vnode.leader()).collect();
             let calls = places.iter().map(|place| self.send(*place, attempts.deadline, &request));
             match sum(join_all(calls).await) {
                 Ok(measured) => return Ok(measured),

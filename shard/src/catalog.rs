@@ -175,8 +175,8 @@ impl<R: Runtime> Shard<R> {
     /// Drops a table's items everywhere, then its record. Every core's map says DELETING already.
     async fn delete_table(&self, catalog: &Catalog, table: &Table) -> Result<(), Refusal> {
         let map = catalog.map();
-        for vnode in &map.ring.vnodes {
-            while !self.drop_on(&map, vnode, table).await {
+        for vnode in map.ring.vnodes() {
+            while !self.drop_on(&map, &vnode, table).await {
                 self.rt.sleep(RETRY_PAUSE).await;
             }
         }

@@ -350,7 +350,7 @@ async fn make_dirs<R: Runtime>(rt: &R, options: &ShardOptions) -> Result<(), Err
 fn own_vnodes<R: Runtime>(options: &ShardOptions, mesh: &Mesh<R>) -> std::collections::BTreeSet<VnodeId> {
     let place = Place { node: options.identity.number, shard: options.shard };
     let map = mesh.map().get();
-    let data = map.ring.vnodes.iter().filter(|vnode| vnode.leader() == place).map(|vnode| vnode.id);
+    let data = map.ring.vnodes().filter(|vnode| vnode.leader() == place).map(|vnode| vnode.id);
     let catalog = (options.shard == ShardId(0)).then_some(CATALOG);
     data.chain(catalog).collect()
 }

@@ -22,6 +22,7 @@ mod item;
 mod json;
 pub mod log_replay;
 mod manifest;
+mod map;
 mod number;
 mod packed;
 mod request;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sstable", run: sstable::run, input_bytes_max: 64 << 10, canary: false },
     Target { name: "block", run: block::run, input_bytes_max: 16 << 10, canary: false },
     Target { name: "manifest", run: manifest::run, input_bytes_max: 64 << 10, canary: false },
+    Target { name: "map", run: map::run, input_bytes_max: 4096, canary: false },
     Target { name: "item", run: item::run, input_bytes_max: 4096, canary: false },
     Target { name: "http", run: http::run, input_bytes_max: 8192, canary: false },
     Target { name: "packed", run: packed::run, input_bytes_max: 4096, canary: false },

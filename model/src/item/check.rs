@@ -20,7 +20,7 @@ pub struct Corrupt {
 
 impl Corrupt {
     /// `what` at `offset`.
-    pub fn new(what: &'static str, offset: usize) -> Corrupt {
+    pub const fn new(what: &'static str, offset: usize) -> Corrupt {
         Corrupt { what, offset }
     }
 }

@@ -136,7 +136,7 @@ impl Store {
     fn measure(&self, table: TableId, map: &Map, core: u16) -> Measured {
         let items = self.items.borrow();
         let mut measured = Measured::default();
-        for vnode in map.ring.vnodes.iter().filter(|vnode| vnode.leader().shard.0 == core) {
+        for vnode in map.ring.vnodes().filter(|vnode| vnode.leader().shard.0 == core) {
             let (first, last) = map.ring.range(vnode.id).expect("a vnode of the ring");
             let own = token_range(keyspace::ITEMS, table, first, last);
             for (key, item) in items.range(own.from..own.to) {

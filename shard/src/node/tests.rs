@@ -19,7 +19,7 @@ fn a_new_directory_is_founded_and_read_back() {
         let founded = open(&rt, Path::new(DATA), Some(4), 64).await.unwrap();
         assert_eq!((founded.shard_count, founded.vnode_count, founded.number), (4, 64, NodeId(0)));
         assert!(founded.cluster != 0 && founded.node != 0 && founded.cluster != founded.node);
-        assert_eq!(founded.founding_ring().vnodes.len(), 64);
+        assert_eq!(founded.founding_ring().len(), 64);
         assert_eq!(open(&rt, Path::new(DATA), Some(4), 8).await.unwrap(), founded);
         assert_eq!(open(&rt, Path::new(DATA), None, 8).await.unwrap(), founded);
         let other = open(&rt, Path::new("elsewhere"), Some(4), 64).await.unwrap();

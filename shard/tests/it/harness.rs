@@ -407,7 +407,7 @@ impl Client {
         let map = self.mesh.map().get();
         let table = self.table.borrow().clone().expect("a table");
         let mut items = Vec::new();
-        for vnode in &map.ring.vnodes {
+        for vnode in map.ring.vnodes() {
             let mut from = model::key::table_range(keyspace::ITEMS, table.id).from;
             loop {
                 let to = model::key::table_range(keyspace::ITEMS, table.id).to;

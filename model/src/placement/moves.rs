@@ -1,0 +1,408 @@
+//! The next single change, and what people may ask for.
+
+use std::cmp::{Ordering, Reverse};
+
+use super::fleet::{Fleet, Host, mixed};
+use super::{Limits, Move, Progress, Why};
+use crate::{
+    map::Map,
+    node::NodeState,
+    ring::{CATALOG, NodeId, PeerId, Place, Replica, Replicas, Role, ShardId, Vnode, VnodeId},
+};
+
+/// The next change towards what the nodes' states and loads ask for; none when all is well, or enough is under way.
+/// A replica that is made gets the number `next_peer`.
+pub fn next_move(map: &Map, next_peer: PeerId, limits: &Limits) -> Option<Move> {
+    if map.nodes.is_empty() {
+        return None;
+    }
+    let planner = Planner::new(map, limits, next_peer);
+    if let Some(undo) = planner.undo() {
+        return Some(undo);
+    }
+    if planner.fleet.moving >= limits.moves_max {
+        return None;
+    }
+    match planner.mend().or_else(|| planner.balance()) {
+        Some(Found::Move(found)) => Some(found),
+        Some(Found::Wait) => None,
+        None => planner.lead(),
+    }
+}
+
+/// A vnode's replicas once its group has done what the roles ask for.
+pub fn finish(replicas: &Replicas) -> Replicas {
+    let voters = replicas.target().map(|replica| Replica { role: Role::Voter, ..replica });
+    Replicas::new(&voters.collect::<Vec<Replica>>())
+}
+
+/// How far the ring is from where it is going.
+pub fn progress(map: &Map, limits: &Limits) -> Progress {
+    let fleet = Fleet::of(map, limits);
+    let shares = fleet.shares(map.ring.len());
+    let (mut forced, mut lacking) = (0, 0);
+    for (host, share) in fleet.hosts.iter().zip(shares) {
+        match host.state {
+            NodeState::Active => lacking += (share.floor() as u64).saturating_sub(host.replicas.count),
+            NodeState::Draining | NodeState::Removed => forced += host.replicas.count,
+        }
+    }
+    // What leaves one node fills what lacks at another.
+    Progress { moving: fleet.moving, left: lacking.max(forced) as usize }
+}
+
+/// The replicas of a vnode after somebody asked to have the one on `from` on `to` instead, on the shard that they named or the
+/// emptiest; why not, in words for people.
+pub fn replace(
+    map: &Map,
+    vnode: VnodeId,
+    from: NodeId,
+    to: (NodeId, Option<ShardId>),
+    next_peer: PeerId,
+) -> Result<Replicas, String> {
+    let limits = Limits::default();
+    let planner = Planner::new(map, &limits, next_peer);
+    let replicas = stable(map, vnode)?;
+    let old = replicas.iter().find(|replica| replica.place.node == from);
+    let old = old.ok_or_else(|| format!("node {} has no replica of vnode {}", from.0, vnode.0))?;
+    let host = planner.fleet.host(to.0).filter(|host| host.state == NodeState::Active);
+    let host = host.ok_or_else(|| format!("node {} is not one that keeps vnodes", to.0.0))?;
+    if replicas.iter().any(|replica| replica.place.node == to.0) {
+        return Err(format!("node {} has a replica of vnode {} already", to.0.0, vnode.0));
+    }
+    if planner.zones_with(&replicas, Some(old), Some(host)) < planner.zones_with(&replicas, None, None) {
+        return Err(format!("node {} is in the same zone as another replica of vnode {}", to.0.0, vnode.0));
+    }
+    let place = match to.1 {
+        Some(shard) if usize::from(shard.0) >= host.shards.len() || (vnode == CATALOG && shard.0 != 0) => {
+            return Err(format!("vnode {} cannot be on shard {} of node {}", vnode.0, shard.0, to.0.0));
+        }
+        Some(shard) => Place { node: to.0, shard },
+        None => planner.place(vnode, host),
+    };
+    Ok(planner.with(&replicas, Some(old), place))
+}
+
+/// The replicas of a vnode after somebody asked to have it led by `to`; why not, in words for people.
+pub fn transfer(map: &Map, vnode: VnodeId, to: NodeId) -> Result<Replicas, String> {
+    let replicas = stable(map, vnode)?;
+    let leader = replicas.iter().find(|replica| replica.place.node == to);
+    let leader = leader.ok_or_else(|| format!("node {} has no replica of vnode {}", to.0, vnode.0))?;
+    Ok(led_by(&replicas, leader.peer))
+}
+
+/// The replicas of a vnode that is not on the move.
+fn stable(map: &Map, vnode: VnodeId) -> Result<Replicas, String> {
+    let replicas = map.replicas(vnode).ok_or_else(|| format!("there is no vnode {}", vnode.0))?;
+    if replicas.is_moving() {
+        return Err(format!("vnode {} is being moved: ask again when that is done", vnode.0));
+    }
+    Ok(replicas)
+}
+
+/// The same replicas with this one first.
+fn led_by(replicas: &Replicas, leader: PeerId) -> Replicas {
+    let mut all: Vec<Replica> = replicas.iter().collect();
+    all.sort_by_key(|replica| replica.peer != leader);
+    Replicas::new(&all)
+}
+
+/// How good a move is, the best first: whether it is a detour, rank of who gives, of who takes, whether it leads, what its
+/// shard has; then chance.
+type Rank = (bool, usize, usize, bool, Reverse<u64>, u64);
+
+/// The same of a change of leaders: whether nodes are as even as before, who gives, who takes, how uneven their shards are.
+type LeadRank = (bool, usize, Reverse<usize>, i128, u64);
+
+/// What a search has found.
+enum Found {
+    Move(Move),
+    /// There is something to do, once other moves are done.
+    Wait,
+}
+
+struct Planner<'a> {
+    map: &'a Map,
+    fleet: Fleet,
+    /// By host: how many replicas it should have.
+    shares: Vec<f64>,
+    limits: &'a Limits,
+    next_peer: PeerId,
+}
+
+impl<'a> Planner<'a> {
+    fn new(map: &'a Map, limits: &'a Limits, next_peer: PeerId) -> Planner<'a> {
+        let fleet = Fleet::of(map, limits);
+        let shares = fleet.shares(map.ring.len());
+        Planner { map, fleet, shares, limits, next_peer }
+    }
+
+    /// The catalog, then all vnodes.
+    fn all(&self) -> impl Iterator<Item = (VnodeId, Replicas)> {
+        let vnodes = self.map.ring.vnodes().map(|vnode| (vnode.id, vnode.replicas));
+        std::iter::once((CATALOG, self.map.catalog)).chain(vnodes)
+    }
+
+    fn state(&self, replica: Replica) -> NodeState {
+        self.fleet.host(replica.place.node).map_or(NodeState::Removed, |host| host.state)
+    }
+
+    /// A move that cannot end, because of who is gone, is turned back. Who leaves is never forgotten before its group says
+    /// that it is out: until then its copy may be one of those that a write was acknowledged by.
+    fn undo(&self) -> Option<Move> {
+        if self.fleet.moving == 0 {
+            return None;
+        }
+        self.all().filter(|(_, replicas)| replicas.is_moving()).find_map(|(vnode, replicas)| {
+            let turned = self.turned(&replicas)?;
+            Some(Move { vnode, replicas: turned, why: Why::Undo })
+        })
+    }
+
+    fn turned(&self, replicas: &Replicas) -> Option<Replicas> {
+        let lost =
+            |replica: &Replica| replica.role == Role::Joining && self.state(*replica) != NodeState::Active;
+        let has_joining = replicas.iter().any(|replica| replica.role == Role::Joining);
+        let gone = |replica: &Replica| self.state(*replica) == NodeState::Removed;
+        let turn = |replica: Replica| match replica.role {
+            Role::Joining if lost(&replica) => Role::Leaving,
+            // Who was to make room may stay, if it still can.
+            Role::Leaving if replicas.iter().any(|other| lost(&other)) && !gone(&replica) => Role::Voter,
+            // It came back into its group too late, or never.
+            Role::Voter if !has_joining && gone(&replica) => Role::Leaving,
+            role => role,
+        };
+        let turned: Vec<Replica> =
+            replicas.iter().map(|replica| Replica { role: turn(replica), ..replica }).collect();
+        let someone_stays = turned.iter().any(|replica| replica.role == Role::Voter);
+        let turned = Replicas::new(&turned);
+        (turned != *replicas && someone_stays).then_some(turned)
+    }
+
+    /// What is wrong with a vnode, and the most urgent of that over all vnodes.
+    fn mend(&self) -> Option<Found> {
+        let (mut best, mut waits) = (None::<Move>, false);
+        for (vnode, replicas) in self.all().filter(|(_, replicas)| !replicas.is_moving()) {
+            match self.mend_one(vnode, &replicas) {
+                Some(Found::Move(found)) if best.is_none_or(|best| found.why < best.why) => {
+                    best = Some(found)
+                }
+                Some(Found::Move(_)) | None => {}
+                Some(Found::Wait) => waits = true,
+            }
+            if best.is_some_and(|best| best.why == Why::Removed) {
+                break;
+            }
+        }
+        best.map(Found::Move).or(waits.then_some(Found::Wait))
+    }
+
+    fn mend_one(&self, vnode: VnodeId, replicas: &Replicas) -> Option<Found> {
+        let in_state = |state| replicas.iter().find(|replica| self.state(*replica) == state);
+        if let Some(old) = in_state(NodeState::Removed) {
+            return self.change(vnode, replicas, Some(old), 0, Why::Removed);
+        }
+        if let Some(old) = in_state(NodeState::Draining) {
+            return self.change(vnode, replicas, Some(old), 0, Why::Drain);
+        }
+        let wanted = if vnode == CATALOG { self.limits.catalog_replicas } else { usize::MAX };
+        if replicas.len() < self.fleet.wanted().min(wanted) {
+            return self.change(vnode, replicas, None, 0, Why::Grow);
+        }
+        let zones = self.zones_with(replicas, None, None);
+        if zones == replicas.len() {
+            return None;
+        }
+        let zone = |replica: Replica| self.fleet.host(replica.place.node).map(|host| host.zone);
+        let crowded = replicas.iter().filter(|one| {
+            let is_down = self.fleet.host(one.place.node).is_none_or(|host| host.is_down);
+            !is_down && replicas.iter().any(|other| other != *one && zone(other) == zone(*one))
+        });
+        let load = |one: &Replica| self.fleet.host(one.place.node).map(|host| host.replicas);
+        let fullest = crowded.max_by(|a, b| match (load(a), load(b)) {
+            (Some(a), Some(b)) => a.compare(b),
+            _ => Ordering::Equal,
+        })?;
+        self.change(vnode, replicas, Some(fullest), zones + 1, Why::Zone)
+    }
+
+    /// A replica in the place of `old`, or one more, so that there are at least so many zones.
+    fn change(
+        &self,
+        vnode: VnodeId,
+        replicas: &Replicas,
+        old: Option<Replica>,
+        zones_min: usize,
+        why: Why,
+    ) -> Option<Found> {
+        let old_host = old.and_then(|old| self.fleet.host(old.place.node));
+        let old_waits = why != Why::Removed && old_host.is_some_and(|host| self.is_busy(host));
+        let better = |a: &&Host, b: &&Host| {
+            // The catalog is no load worth spreading; it stays where people look for it, on the first nodes.
+            let over = |host: &&Host| self.over_share(host);
+            let by_load = if vnode == CATALOG { Ordering::Equal } else { over(a).total_cmp(&over(b)) };
+            let tie = |host: &&Host| if vnode == CATALOG { 0 } else { mixed(vnode.0, host.number) };
+            by_load.then_with(|| tie(a).cmp(&tie(b))).then_with(|| a.number.cmp(&b.number))
+        };
+        let is_free = |host: &&Host| replicas.iter().all(|one| one.place.node != host.number);
+        let mut able: Vec<&Host> = self.takers().filter(is_free).collect();
+        // Who is worse now only because the better ones are busy would have to be replaced again.
+        let zones = able.iter().map(|host| self.zones_with(replicas, old, Some(host))).max()?;
+        able.retain(|host| self.zones_with(replicas, old, Some(host)) == zones);
+        if vnode != CATALOG && able.iter().any(|host| self.over_share(host) < 0.0) {
+            able.retain(|host| self.over_share(host) < 0.0);
+        }
+        if zones < zones_min {
+            return None;
+        }
+        let free = able.into_iter().filter(|host| !old_waits && !self.is_busy(host));
+        let Some(host) = free.min_by(better) else { return Some(Found::Wait) };
+        let replicas = self.with(replicas, old, self.place(vnode, host));
+        Some(Found::Move(Move { vnode, replicas, why }))
+    }
+
+    /// One replica from a node that has too many to one that has few: of all such moves the one that helps most, and of those
+    /// that help less before, one that goes from above a share to below one: no other has to follow it.
+    fn balance(&self) -> Option<Found> {
+        let mut empty: Vec<&Host> = self.takers().collect();
+        empty.sort_by(|a, b| self.over_share(a).total_cmp(&self.over_share(b)));
+        let full: Vec<&Host> = empty.iter().copied().rev().collect();
+        let useful: Vec<Vec<(usize, &Host)>> = full.iter().map(|from| useful(from, &empty)).collect();
+        if useful.iter().all(Vec::is_empty) {
+            return None;
+        }
+        let (mut best, mut waits): (Option<(Rank, Vnode, Replica, &Host)>, bool) = (None, false);
+        for vnode in self.map.ring.vnodes().filter(|vnode| !vnode.replicas.is_moving()) {
+            let zones = self.zones_with(&vnode.replicas, None, None);
+            for old in vnode.replicas.iter() {
+                let Some(from) = full.iter().position(|host| host.number == old.place.node) else { continue };
+                let able = useful[from].iter().filter(|(_, host)| {
+                    let is_free = vnode.replicas.iter().all(|one| one.place.node != host.number);
+                    is_free && self.zones_with(&vnode.replicas, Some(old), Some(host)) >= zones
+                });
+                let is_over = self.over_share(full[from]) > 0.0;
+                let detour = |host: &Host| !is_over || self.over_share(host) >= 0.0;
+                let Some((to, host)) = able.min_by_key(|(to, host)| (detour(host), *to)) else { continue };
+                if self.is_busy(full[from]) || self.is_busy(host) {
+                    waits = true;
+                    continue;
+                }
+                let on_shard =
+                    full[from].shards.get(usize::from(old.place.shard.0)).map_or(0, |shard| shard.0);
+                let leads = vnode.replicas.first() == old;
+                let chance = mixed(vnode.id.0, host.number);
+                let rank = (detour(host), from, *to, leads, Reverse(on_shard), chance);
+                if best.as_ref().is_none_or(|(best, ..)| rank < *best) {
+                    best = Some((rank, vnode, old, *host));
+                }
+            }
+        }
+        let Some((rank, vnode, old, host)) = best else { return waits.then_some(Found::Wait) };
+        if rank.0 && waits {
+            // Once those that are under way are done, there may be a straight way.
+            return Some(Found::Wait);
+        }
+        let replicas = self.with(&vnode.replicas, Some(old), self.place(vnode.id, host));
+        Some(Found::Move(Move { vnode: vnode.id, replicas, why: Why::Balance }))
+    }
+
+    /// Another one leads: of a node that leads too many, or of a shard when that is as good for the nodes.
+    fn lead(&self) -> Option<Move> {
+        let full = self.by_leaders();
+        let mut best: Option<(LeadRank, Move)> = None;
+        for vnode in self.map.ring.vnodes().filter(|vnode| !vnode.replicas.is_moving()) {
+            let leader = vnode.replicas.first();
+            let Some(from) = full.iter().position(|host| host.number == leader.place.node) else { continue };
+            for other in vnode.replicas.iter().skip(1) {
+                let Some(to) = full.iter().position(|host| host.number == other.place.node) else { continue };
+                let led = |host: &Host, replica: Replica| {
+                    host.shards.get(usize::from(replica.place.shard.0)).map_or(0, |shard| shard.1)
+                };
+                let (here, there) = (led(full[from], leader), led(full[to], other));
+                let helps_nodes = full[from].leaders.helps(full[to].leaders);
+                if helps_nodes.is_lt() || (helps_nodes.is_eq() && here <= there + 1) {
+                    continue;
+                }
+                let shards = i128::from(there) - i128::from(here);
+                let rank =
+                    (helps_nodes.is_eq(), from, Reverse(to), shards, mixed(vnode.id.0, other.place.node));
+                if best.as_ref().is_none_or(|(best, _)| rank < *best) {
+                    let replicas = led_by(&vnode.replicas, other.peer);
+                    best = Some((rank, Move { vnode: vnode.id, replicas, why: Why::Lead }));
+                }
+            }
+        }
+        best.map(|(_, found)| found)
+    }
+
+    /// How many replicas a host has beyond its share.
+    fn over_share(&self, host: &Host) -> f64 {
+        let index = self.fleet.index(host.number).expect("a host of the fleet");
+        host.replicas.count as f64 - self.shares[index]
+    }
+
+    /// Hosts that keep vnodes and are there.
+    fn takers(&self) -> impl Iterator<Item = &Host> {
+        self.fleet.active().filter(|host| !host.is_down)
+    }
+
+    /// The takers, who leads most first.
+    fn by_leaders(&self) -> Vec<&Host> {
+        let mut hosts: Vec<&Host> = self.takers().collect();
+        hosts.sort_by(|a, b| b.leaders.compare(a.leaders));
+        hosts
+    }
+
+    fn is_busy(&self, host: &Host) -> bool {
+        host.moving >= self.limits.node_moves_max
+    }
+
+    /// In how many zones these replicas would be without `old` and with one on `new`.
+    fn zones_with(&self, replicas: &Replicas, old: Option<Replica>, new: Option<&Host>) -> usize {
+        let stay = replicas.iter().filter(|replica| Some(*replica) != old).map(|replica| replica.place.node);
+        let stay = stay.filter_map(|node| Some(self.fleet.host(node)?.zone));
+        let mut zones = [usize::MAX; crate::ring::REPLICAS_MAX + 1];
+        let mut count = 0;
+        for zone in stay.chain(new.map(|host| host.zone)) {
+            if !zones[..count].contains(&zone) {
+                zones[count] = zone;
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Where on a node a replica goes: the catalog's to shard 0.
+    fn place(&self, vnode: VnodeId, host: &Host) -> Place {
+        if vnode == CATALOG {
+            return Place { node: host.number, shard: ShardId(0) };
+        }
+        self.fleet.place_on(host)
+    }
+
+    /// With a new replica on its way in at `place`, and `old` on its way out. If `old` should lead, another one should from
+    /// now on: the one whose node leads least.
+    fn with(&self, replicas: &Replicas, old: Option<Replica>, place: Place) -> Replicas {
+        let mut all: Vec<Replica> = replicas.iter().filter(|replica| Some(*replica) != old).collect();
+        if old == Some(replicas.first()) {
+            let leaders = |replica: &Replica| self.fleet.host(replica.place.node).map(|host| host.leaders);
+            let least = all.iter().enumerate().min_by(|(_, a), (_, b)| match (leaders(a), leaders(b)) {
+                (Some(a), Some(b)) => a.compare(b),
+                (a, b) => b.is_some().cmp(&a.is_some()),
+            });
+            if let Some((least, _)) = least {
+                let first = all.remove(least);
+                all.insert(0, first);
+            }
+        }
+        all.extend(old.map(|old| Replica { role: Role::Leaving, ..old }));
+        all.push(Replica { peer: self.next_peer, place, role: Role::Joining });
+        Replicas::new(&all)
+    }
+}
+
+/// The hosts that it helps to move something to from here, with their rank.
+fn useful<'a>(from: &Host, empty: &[&'a Host]) -> Vec<(usize, &'a Host)> {
+    let helps = |(_, to): &(usize, &Host)| from.replicas.helps(to.replicas).is_gt();
+    empty.iter().copied().enumerate().filter(helps).collect()
+}
