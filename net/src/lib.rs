@@ -5,6 +5,7 @@
 //! - [`message`]: requests and replies: one rkyv archive each, checked once, read in place.
 //! - [`peer`]: what the replicas of a vnode tell each other.
 //! - [`map`]: the cell that holds a core's current map of ring and tables.
+//! - [`watch`]: how a process hears of new maps.
 //! - [`mesh`]: calls between the cores of one process, and the map's broadcast.
 //! - [`frame`], [`secret`], [`session`]: one connection between two processes: its bytes, who may begin it, its calls.
 //! - [`links`]: the connections to other nodes, made when somebody wants them.
@@ -31,3 +32,4 @@ pub mod message;
 pub mod peer;
 pub mod secret;
 pub mod session;
+pub mod watch;

@@ -12,7 +12,8 @@
 //! 4. At most `in_flight_max` calls to one peer are under way; the next is refused at once with `Busy`. A call
 //!    that expired still counts until its reply comes: the peer may be working on it.
 //!
-//! The map travels the same way: `broadcast_map` is a call to every core, acknowledged when its cell holds the map.
+//! The map travels the same way: `broadcast_map` is a call to every core, acknowledged when its cell holds the map. A core that has
+//! the map that was given last gets what is different, any other one the whole.
 //!
 //! Promises: a call ends, with a reply or a `CallError`; `Busy` and `NotServing` mean that nothing was done,
 //! `Deadline` and `Closed` that nobody knows. Dropping a call leaks nothing. The receiver never waits for a sender, so two full
@@ -27,6 +28,7 @@ use model::ring::ShardId;
 use runtime::sync::{Either, Notify, join_all, select};
 use runtime::{Class, CoreId, Mono, Runtime, Task};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -63,6 +65,8 @@ struct Inner<R: Runtime> {
     map: MapCell,
     handler: RefCell<Option<Handler>>,
     calls: Calls,
+    /// By core: the map that it was given last, and has.
+    given: RefCell<BTreeMap<CoreId, Rc<Map>>>,
     stopped: Cell<bool>,
     stop: Notify,
 }
@@ -72,7 +76,8 @@ impl<R: Runtime> Mesh<R> {
     pub fn new(rt: R, map: MapCell, options: MeshOptions) -> Mesh<R> {
         let calls = Calls::new(rt.core_count(), options.in_flight_max);
         let (handler, stopped, stop) = (RefCell::new(None), Cell::new(false), Notify::new());
-        Mesh { inner: Rc::new(Inner { rt, map, handler, calls, stopped, stop }) }
+        let given = RefCell::default();
+        Mesh { inner: Rc::new(Inner { rt, map, handler, calls, given, stopped, stop }) }
     }
 
     /// The map cell of this core.
@@ -102,16 +107,44 @@ impl<R: Runtime> Mesh<R> {
 
     /// Gives every core of the process this map; returns when all of them have it, or one could not be reached.
     pub async fn broadcast_map(&self, map: Rc<Map>, deadline: Mono) -> Result<(), CallError> {
-        let bytes = map.encode();
-        self.inner.map.set(map);
+        self.inner.map.set(map.clone());
         let here = self.inner.rt.core();
         let peers =
             (0..self.inner.rt.core_count()).map(|core| CoreId(u16::try_from(core).expect("cores fit u16")));
-        let calls = peers
-            .filter(|peer| *peer != here)
-            .map(|peer| self.call_there(peer, deadline, Kind::Map, bytes.clone()));
-        let replies = join_all(calls).await;
-        replies.into_iter().try_for_each(|reply| reply.map(|_empty| ()))
+        let peers: Vec<CoreId> = peers.filter(|peer| *peer != here).collect();
+        // Mostly all of them have the same.
+        let mut news: Option<(u64, Vec<u8>)> = None;
+        let calls = peers.into_iter().map(|peer| {
+            let had = self.inner.given.borrow().get(&peer).cloned();
+            let version = had.as_ref().map_or(0, |had| had.version);
+            if news.as_ref().is_none_or(|(from, _)| *from != version) {
+                let delta = had.and_then(|had| map.delta(&had));
+                news = Some((version, delta.unwrap_or_else(|| map.encode())));
+            }
+            let (_, bytes) = news.as_ref().expect("made just now");
+            self.give_map(peer, map.clone(), bytes.clone(), deadline)
+        });
+        let replies = join_all(calls.collect::<Vec<_>>()).await;
+        replies.into_iter().collect()
+    }
+
+    /// Gives one core a map; all of it, if what is different does not fit what the core has.
+    async fn give_map(
+        &self,
+        peer: CoreId,
+        map: Rc<Map>,
+        news: Vec<u8>,
+        deadline: Mono,
+    ) -> Result<(), CallError> {
+        if let Err(error) = self.call_there(peer, deadline, Kind::Map, news).await {
+            self.inner.given.borrow_mut().remove(&peer);
+            if error != CallError::NotServing {
+                return Err(error);
+            }
+            self.call_there(peer, deadline, Kind::Map, map.encode()).await?;
+        }
+        self.inner.given.borrow_mut().insert(peer, map);
+        Ok(())
     }
 
     /// Receives this core's mail and expires its calls, until [`Mesh::stop`] or the end of the process.
@@ -207,12 +240,16 @@ impl<R: Runtime> Mesh<R> {
     }
 
     fn take_map(&self, from: CoreId, packet: Packet) {
-        let map =
-            Map::decode(&packet.payload).expect("a core of this process sends only maps that it encoded");
-        self.inner.map.set(Rc::new(map));
+        // What does not fit is a difference from a map that this core does not have: it will be sent whole.
+        let kind = match self.inner.map.get().update(&packet.payload) {
+            Ok(map) => {
+                self.inner.map.set(Rc::new(map));
+                Kind::Reply
+            }
+            Err(_) => Kind::NotServing,
+        };
         let rt = self.inner.rt.clone();
-        let reply =
-            Packet { kind: Kind::Reply, call: packet.call, deadline: packet.deadline, payload: Vec::new() };
+        let reply = Packet { kind, call: packet.call, deadline: packet.deadline, payload: Vec::new() };
         let task = async move {
             let _ = rt.mesh_send(from, reply.seal()).await;
         };

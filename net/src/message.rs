@@ -65,6 +65,10 @@ pub enum Operation {
     Drop(Drop),
     /// Say about how much of a table this shard holds. Answer: `Measured`.
     Measure(Measure),
+    /// Say when there is a newer map; for shard 0 of any node. Answer: `Map`, or `Done` when there was no news for a while.
+    Watch(Watch),
+    /// Change the cluster, or ask about it; only for the shard that leads the catalog. Answer: each says.
+    Cluster(Cluster),
 }
 
 /// Where one key lives.
@@ -237,6 +241,172 @@ pub enum Catalog {
     TimeToLive(TimeToLiveChange),
 }
 
+/// Wait for a newer map.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Watch {
+    /// The version that the asker has, and acknowledges with this.
+    pub have: u64,
+    /// Who asks: a node's id, or what a router has drawn when it started.
+    pub watcher: u128,
+    /// The asker's number, if it is a node.
+    pub node: Option<u16>,
+    /// Whoever is asked may answer; else only who leads the catalog, and others say `Moved`.
+    pub anyone: bool,
+}
+
+/// Change the cluster, or ask about it. What cannot be is refused with a text for people that says what to do.
+///
+/// All of it may be asked twice: what is so already is answered as if it were done now.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub enum Cluster {
+    /// A new node comes. Answer: `Joined`.
+    Join(Member),
+    /// A node that has a number is back, maybe under other addresses. Answer: `Joined`, with that number.
+    Announce(Announce),
+    /// Move everything away from a node. Answer: `Done` when that is decided.
+    Drain(u16),
+    /// A node that drains keeps vnodes again. Answer: `Done`.
+    Activate(u16),
+    /// A node is gone for ever. Answer: `Done`.
+    Remove(Remove),
+    /// Move one replica. Answer: `Done` when that is decided.
+    Move(MoveReplica),
+    /// Let another replica lead. Answer: `Done` when that is decided.
+    Prefer(Prefer),
+    /// A vnode's leader says that its group is what the map asked for. Answer: `Done`.
+    Report(Report),
+    /// Begin no moves, or begin them again. Answer: `Done`.
+    Pause(bool),
+    /// How is it going? Answer: `Status`.
+    Status,
+}
+
+/// A node as it presents itself.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Member {
+    /// What its data directory was founded with.
+    pub id: u128,
+    /// What people call it.
+    pub name: String,
+    /// What fails together with it.
+    pub zone: String,
+    /// Where other nodes reach its shards, by shard: `IP:PORT`.
+    pub addresses: Vec<String>,
+    /// Where clients reach it, if they do.
+    pub http: Option<String>,
+}
+
+/// A node that has a number is back.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Announce {
+    /// The number that it was given.
+    pub node: u16,
+    /// The rest of it.
+    pub member: Member,
+}
+
+/// A node is gone for ever.
+#[derive(Archive, Serialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Remove {
+    /// Its number.
+    pub node: u16,
+    /// Also when it still keeps replicas; not while it is alive.
+    pub force: bool,
+}
+
+/// Move one replica.
+#[derive(Archive, Serialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct MoveReplica {
+    /// Of this vnode; 0 is the catalog.
+    pub vnode: u32,
+    /// From this node.
+    pub from: u16,
+    /// To this one.
+    pub to: u16,
+    /// To this shard of it; else the one with least.
+    pub shard: Option<u16>,
+}
+
+/// Let another replica lead.
+#[derive(Archive, Serialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Prefer {
+    /// This vnode; 0 is the catalog.
+    pub vnode: u32,
+    /// The one on this node.
+    pub node: u16,
+}
+
+/// A group is what the map asked for.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Report {
+    /// Whose.
+    pub vnode: u32,
+    /// The epoch of the map that it followed.
+    pub epoch: u64,
+    /// The numbers of the replicas that vote, and no others do.
+    pub voters: Vec<u32>,
+}
+
+/// Replicas in a `Report` at most.
+pub const VOTERS_MAX: usize = 16;
+
+/// Addresses of a `Member` at most: one for each shard.
+pub const ADDRESSES_MAX: usize = 4096;
+
+/// How the cluster is, as the catalog's leader sees it. What is where, its map says.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq, Default)]
+#[rkyv(derive(Debug))]
+pub struct ClusterStatus {
+    /// The map's version.
+    pub version: u64,
+    /// The ring's epoch.
+    pub epoch: u64,
+    /// The node that answers: it leads the catalog.
+    pub leader: u16,
+    /// No moves are begun.
+    pub paused: bool,
+    /// Vnodes whose replicas are under way.
+    pub moving: u32,
+    /// About how many replicas have to be moved yet.
+    pub left: u32,
+    /// Each node of the map, ascending by number.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// What the catalog's leader has heard of a node.
+#[derive(Archive, Serialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct NodeStatus {
+    /// Its number.
+    pub node: u16,
+    /// Whether it counts as there.
+    pub up: bool,
+    /// Milliseconds since it was heard of; none when this leader never has.
+    pub seen_ms: Option<u64>,
+    /// The map's version that it had then.
+    pub version: u64,
+}
+
+impl ArchivedCluster {
+    /// Whether its lists are no longer than they can be.
+    fn sound(&self) -> bool {
+        match self {
+            ArchivedCluster::Join(member) => member.addresses.len() <= ADDRESSES_MAX,
+            ArchivedCluster::Announce(announce) => announce.member.addresses.len() <= ADDRESSES_MAX,
+            ArchivedCluster::Report(report) => report.voters.len() <= VOTERS_MAX,
+            _ => true,
+        }
+    }
+}
+
 /// Put tags on a table; a tag with the key of one that is there replaces it.
 #[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
 #[rkyv(derive(Debug))]
@@ -347,6 +517,12 @@ pub enum Reply {
     Busy,
     /// To `Measure`.
     Measured(Measured),
+    /// To `Watch`: a map for `model::map::Map::update`, whole or as a delta from the version that the asker has.
+    Map(Vec<u8>),
+    /// To `Cluster::Join` and `Cluster::Announce`: the node's number.
+    Joined(u16),
+    /// To `Cluster::Status`.
+    Status(ClusterStatus),
 }
 
 /// One answer of `Many`.
@@ -566,6 +742,7 @@ impl Reply {
             Reply::Item(Item { item: Some(item), .. }) => item.len(),
             Reply::Written(Written { attributes: Some(item), .. }) => item.len(),
             Reply::Item(_) | Reply::Written(_) | Reply::Done | Reply::Busy => 0,
+            Reply::Map(map) => map.len(),
             Reply::Page(page) => page.items.bytes.len() + 4 * page.items.ends.len() + ENCODED_BYTES_GUESS,
             _ => ENCODED_BYTES_GUESS,
         };
@@ -598,7 +775,11 @@ pub fn read_request(bytes: &[u8]) -> Result<&ArchivedRequest, Malformed> {
         ArchivedOperation::WriteMany(many) => many.writes.len(),
         _ => 0,
     };
-    if parts <= PARTS_MAX { Ok(request) } else { Err(Malformed) }
+    let sound = match &request.operation {
+        ArchivedOperation::Cluster(cluster) => cluster.sound(),
+        _ => true,
+    };
+    if parts <= PARTS_MAX && sound { Ok(request) } else { Err(Malformed) }
 }
 
 /// Checks a reply's bytes and gives it to read in place.

@@ -183,6 +183,7 @@ fn set_vnode(operation: &mut Operation, vnode: &Vnode) {
         Operation::GetMany(_) | Operation::WriteMany(_) => panic!("a batch names the vnode of each part"),
         Operation::Catalog(_) | Operation::Drop(_) => panic!("the catalog is asked by its own name"),
         Operation::Measure(_) => panic!("every shard is asked for its measure"),
+        Operation::Watch(_) | Operation::Cluster(_) => panic!("only the catalog's nodes are asked for these"),
     }
 }
 

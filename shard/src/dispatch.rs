@@ -43,6 +43,10 @@ impl<R: Runtime> Shard<R> {
     }
 
     async fn answer(&self, request: &ArchivedRequest, size: usize) -> Reply {
+        // It waits for long and does nothing: it has a bound of its own.
+        if let ArchivedOperation::Watch(watch) = &request.operation {
+            return self.watch(watch).await.unwrap_or_else(Reply::from);
+        }
         let Some(_admitted) = self.admission.enter(size) else { return Reply::Busy };
         let epoch = request.epoch.to_native();
         let answer = match &request.operation {
@@ -53,7 +57,9 @@ impl<R: Runtime> Shard<R> {
             ArchivedOperation::GetMany(many) => Ok(Reply::Many(self.get_many(epoch, many).await)),
             ArchivedOperation::WriteMany(many) => Ok(Reply::Many(self.write_many(epoch, many).await)),
             ArchivedOperation::Scan(scan) => self.scan(epoch, scan).await.map(Reply::Page),
-            ArchivedOperation::Catalog(change) => self.ask_catalog(change).await.map(Reply::Table),
+            ArchivedOperation::Catalog(change) => self.ask_catalog(change).await,
+            ArchivedOperation::Cluster(change) => self.ask_cluster(change).await,
+            ArchivedOperation::Watch(_) => unreachable!("answered above"),
             ArchivedOperation::Drop(drop) => self.drop_table(epoch, drop).await.map(|()| Reply::Done),
             ArchivedOperation::Measure(measure) => {
                 self.measure(epoch, TableId(measure.table.to_native())).await.map(Reply::Measured)

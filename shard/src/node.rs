@@ -4,8 +4,14 @@
 //! 2. [`read`] gives it back, checked.
 //! 3. [`open`] does what a start needs: reads it, founds it when the directory is empty, refuses what does not fit.
 //!
+//! A node of a cluster keeps beside it the map that it knew last: [`keep`], [`known()`].
+//!
 //! Promises: an existing directory is never overwritten; every refusal says what is wrong and what to do.
 //! FORMAT.md, "The data directory", has the bytes.
+
+mod known;
+
+pub use known::{keep, known};
 
 use model::ring::{NodeId, Ring, ShardId};
 use runtime::{BLOCK_BYTES, Buffer, File, OpenOptions, Purpose, Runtime};
@@ -188,6 +194,15 @@ pub async fn found<R: Runtime>(
     let path = data.join("node");
     write(rt, data, &identity).await.map_err(|source| NodeError::Io { path, source })?;
     Ok(identity)
+}
+
+/// Writes who a node of a cluster is: the one who admitted it said so. The directory must hold none.
+pub async fn found_as<R: Runtime>(rt: &R, data: &Path, identity: Identity) -> Result<(), NodeError> {
+    assert!((1..=SHARDS_MAX).contains(&identity.shard_count), "{} shards", identity.shard_count);
+    assert!((1..=VNODES_MAX).contains(&identity.vnode_count), "{} vnodes", identity.vnode_count);
+    let path = data.join("node");
+    refuse_orphans(rt, data, &path).await?;
+    write(rt, data, &identity).await.map_err(|source| NodeError::Io { path, source })
 }
 
 /// Shards without an identity are somebody's data: they are not to be taken over.

@@ -12,13 +12,15 @@ use crate::tables::Tables;
 use lsm::log::{Log, LogOptions};
 use lsm::{Arena, Tree, TreeOptions};
 use model::key::token_high_of_key;
+use model::placement::Limits;
 use model::ring::{CATALOG, Place, ShardId, VnodeId};
-use net::mesh::{Handler, Mesh};
-use runtime::Runtime;
-use runtime::sync::{Either, Notify, select};
+use net::mesh::{CallError, Handler, Mesh};
+use runtime::sync::{Either, Notified, Notify, select};
+use runtime::{Mono, Runtime};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,6 +53,8 @@ pub struct ShardOptions {
     pub pending_bytes_max: usize,
     /// Catalog operations that may wait.
     pub catalog_waiting_max: usize,
+    /// How much the balancer begins at once.
+    pub moves: Limits,
     /// Below so many free bytes on the file system, writes that grow are refused; reads and deletes go on. Compaction leaves
     /// two fifths of these bytes alone: deletes, the log and what frees space need some.
     pub disk_reserve_bytes: u64,
@@ -93,6 +97,7 @@ impl ShardOptions {
             operation_bytes_max: (memory_bytes / 8).clamp(32 << 20, 256 << 20),
             pending_bytes_max: (memory_bytes / 8).clamp(8 << 20, 64 << 20),
             catalog_waiting_max: 128,
+            moves: Limits::default(),
             disk_reserve_bytes: 256 << 20,
             disk_check_every: Duration::from_secs(1),
             log_scrub_every: Duration::from_secs(3600),
@@ -124,6 +129,12 @@ pub struct ShardStats {
     pub tree: lsm::TreeStats,
 }
 
+/// Asks a shard of another node and waits for its reply, until a deadline.
+pub type Far = Rc<dyn Fn(Place, Mono, Vec<u8>) -> FarReply>;
+
+/// The reply of a shard of another node.
+pub type FarReply = Pin<Box<dyn Future<Output = Result<Vec<u8>, CallError>>>>;
+
 /// One core's share of a node.
 pub struct Shard<R: Runtime> {
     pub(crate) rt: R,
@@ -136,8 +147,10 @@ pub struct Shard<R: Runtime> {
     pub(crate) clock: Clock,
     pub(crate) admission: Admission,
     pub(crate) tables: Tables,
-    /// Only on the shard that leads vnode 0.
+    /// Only on shard 0: it may lead vnode 0.
     pub(crate) catalog: Option<Catalog>,
+    /// How shards of other nodes are asked.
+    pub(crate) far: RefCell<Option<Far>>,
     /// By vnode: the highest index that is applied.
     pub(crate) applied: RefCell<std::collections::BTreeMap<VnodeId, u64>>,
     /// Where commands are put together: the memory that the memtable then keeps.
@@ -165,9 +178,9 @@ impl<R: Runtime> Shard<R> {
         let (log, replay) = Log::open(rt.clone(), options.log.clone()).await?;
         let applied = recovery::replay(&rt, &options, &tree, replay, &clock, &vnodes).await?;
         let next_index = applied.iter().map(|(vnode, index)| (*vnode, index + 1)).collect();
-        let catalog = match vnodes.contains(&CATALOG) {
-            true => Some(Catalog::load(&options, &tree, mesh.map().get().ring.clone()).await?),
-            false => None,
+        let catalog = match options.shard {
+            ShardId(0) => Some(Catalog::open(&options, &tree, &mesh.map().get()).await?),
+            _ => None,
         };
         prefer_vnodes(&tree, &mesh);
         let shard = Shard {
@@ -189,8 +202,14 @@ impl<R: Runtime> Shard<R> {
             log,
             clock,
             catalog,
+            far: RefCell::default(),
         };
         Ok(Rc::new(shard))
+    }
+
+    /// How shards of other nodes are asked from now on. Until then there are none.
+    pub fn set_far(&self, far: Far) {
+        *self.far.borrow_mut() = Some(far);
     }
 
     /// What answers this shard's requests: for [`Mesh::set_handler`].
@@ -257,6 +276,15 @@ impl<R: Runtime> Shard<R> {
     /// Where this shard is on the ring.
     pub(crate) fn place(&self) -> Place {
         Place { node: self.options.identity.number, shard: self.options.shard }
+    }
+
+    /// Resolves when the shard stops running.
+    pub(crate) fn stop_notified(&self) -> Notified {
+        self.stop.notified()
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.get()
     }
 
     fn stop_running(&self) {
@@ -346,12 +374,12 @@ async fn make_dirs<R: Runtime>(rt: &R, options: &ShardOptions) -> Result<(), Err
     sync_ancestors(rt, &options.dir).await.map_err(at)
 }
 
-/// The vnodes that the ring gives to this shard, the catalog among them on the founder's shard 0.
+/// The vnodes that the ring gives to this shard, the catalog among them where the map says so.
 fn own_vnodes<R: Runtime>(options: &ShardOptions, mesh: &Mesh<R>) -> std::collections::BTreeSet<VnodeId> {
     let place = Place { node: options.identity.number, shard: options.shard };
     let map = mesh.map().get();
     let data = map.ring.vnodes().filter(|vnode| vnode.leader() == place).map(|vnode| vnode.id);
-    let catalog = (options.shard == ShardId(0)).then_some(CATALOG);
+    let catalog = map.catalog.at(place).map(|_| CATALOG);
     data.chain(catalog).collect()
 }
 

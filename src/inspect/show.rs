@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lsm::inspect::Problem;
 use model::item::Value;
+use model::ring::Replica;
 use serde_json::{Value as Json, json};
 use shard::inspect::{CommandAbout, EffectAbout, KeyAbout, Names, ValueAbout};
 
@@ -127,6 +128,8 @@ pub fn key(names: &Names, key: &[u8]) -> Json {
     match names.key(key) {
         KeyAbout::CatalogState => json!({"catalog": "state"}),
         KeyAbout::CatalogTable(name) => json!({"catalog_table": name}),
+        KeyAbout::CatalogVnode(id) => json!({"catalog_vnode": id.0}),
+        KeyAbout::CatalogNode(number) => json!({"catalog_node": number.0}),
         KeyAbout::Item { table, key } => {
             let mut about = json!({
                 "table": table, "token": hex64(key.token_high), "partition": dynamo(&key.partition),
@@ -151,8 +154,21 @@ pub fn value(about: &ValueAbout) -> Json {
                 attributes.iter().map(|(name, value)| (name.clone(), dynamo(value))).collect();
             json!({"stamp": stamp, "item": item})
         }
-        ValueAbout::CatalogState { stamp, version, next_table } => {
-            json!({"stamp": stamp, "map_version": version, "next_table": next_table})
+        ValueAbout::CatalogState { stamp, version, next_table, ring } => {
+            let mut about = json!({"stamp": stamp, "map_version": version, "next_table": next_table});
+            if let Some((epoch, vnode_count)) = ring {
+                about["epoch"] = json!(epoch);
+                about["vnodes"] = json!(vnode_count);
+            }
+            about
+        }
+        ValueAbout::CatalogVnode { stamp, epoch, start, replicas } => {
+            let replica = |one: Replica| {
+                let (node, shard) = (one.place.node.0, one.place.shard.0);
+                json!({"peer": one.peer.0, "node": node, "shard": shard, "role": format!("{:?}", one.role)})
+            };
+            let replicas: Vec<Json> = replicas.iter().map(replica).collect();
+            json!({"stamp": stamp, "epoch": epoch, "start": hex64(*start), "replicas": replicas})
         }
         ValueAbout::Senseless(what) => json!({"senseless": what}),
     }

@@ -203,6 +203,60 @@ fn a_map_is_everywhere_when_the_broadcast_returns_and_never_goes_back() {
     assert!(world.run_until(Duration::from_secs(10), || done.get()));
 }
 
+/// A core keeps what it has of the map before: it was sent the difference. One that has another map gets all of it.
+#[test]
+fn a_core_is_sent_what_is_different() {
+    let with_node = |version: u64| {
+        let address = "10.0.0.1:7000".parse().expect("an address");
+        let node = model::node::Node {
+            number: model::ring::NodeId(0),
+            id: 1,
+            name: "n".to_string(),
+            zone: "a".to_string(),
+            addresses: vec![address],
+            http: None,
+            state: model::node::NodeState::Active,
+        };
+        let mut map = map(version);
+        map.nodes.insert(node.number, Rc::new(node));
+        Rc::new(map)
+    };
+    let world = World::new(8, WorldOptions::default());
+    let node = world.node("n");
+    let cells: Rc<RefCell<Vec<MapCell>>> = Rc::default();
+    let done = Rc::new(Cell::new(false));
+    world.start(node, 2, |rt| {
+        let cell = MapCell::new(map(0));
+        cells.borrow_mut().push(cell.clone());
+        let mesh = Mesh::new(rt.clone(), cell, MeshOptions::default());
+        let (cells, done) = (cells.clone(), done.clone());
+        async move {
+            let script = async {
+                let there = cells.borrow()[1].clone();
+                let give = async |version| {
+                    mesh.broadcast_map(with_node(version), soon(&rt, 1000)).await.unwrap();
+                    let map = there.get();
+                    assert_eq!(map, with_node(version));
+                    map.nodes[&model::ring::NodeId(0)].clone()
+                };
+                let first = give(1).await;
+                let second = give(2).await;
+                assert!(Rc::ptr_eq(&first, &second), "only the version was sent");
+                there.set(with_node(7));
+                let third = give(8).await;
+                assert!(!Rc::ptr_eq(&second, &third), "it had another map than was thought");
+                assert!(Rc::ptr_eq(&third, &give(9).await));
+                done.set(true);
+            };
+            match rt.core() {
+                CoreId(0) => drop(select(script, mesh.run()).await),
+                _ => mesh.run().await,
+            }
+        }
+    });
+    assert!(world.run_until(Duration::from_secs(10), || done.get()));
+}
+
 #[test]
 fn a_map_gets_through_when_the_bound_is_used_up() {
     run(12, 2, 1, 8, |rt, mesh| async move {

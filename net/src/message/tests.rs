@@ -74,8 +74,29 @@ fn requests() -> Vec<Request> {
         })),
         Operation::Drop(Drop { vnode: 3, table: 4 }),
         Operation::Measure(Measure { table: 4 }),
+        Operation::Watch(Watch { have: 9, watcher: 1 << 100, node: Some(3), anyone: true }),
+        Operation::Cluster(Cluster::Join(member(4))),
+        Operation::Cluster(Cluster::Announce(Announce { node: 7, member: member(1) })),
+        Operation::Cluster(Cluster::Drain(1)),
+        Operation::Cluster(Cluster::Activate(1)),
+        Operation::Cluster(Cluster::Remove(Remove { node: 2, force: true })),
+        Operation::Cluster(Cluster::Move(MoveReplica { vnode: 9, from: 1, to: 2, shard: Some(0) })),
+        Operation::Cluster(Cluster::Prefer(Prefer { vnode: 9, node: 2 })),
+        Operation::Cluster(Cluster::Report(Report { vnode: 9, epoch: 77, voters: vec![1, 2, 3] })),
+        Operation::Cluster(Cluster::Pause(true)),
+        Operation::Cluster(Cluster::Status),
     ];
     operations.into_iter().map(|operation| Request { epoch: 11, operation }).collect()
+}
+
+fn member(shard_count: usize) -> Member {
+    Member {
+        id: u128::MAX / 3,
+        name: "node-a".to_string(),
+        zone: "zone-a".to_string(),
+        addresses: vec!["10.0.0.1:7000".to_string(); shard_count],
+        http: Some("10.0.0.1:8000".to_string()),
+    }
 }
 
 fn replies() -> Vec<Reply> {
@@ -104,6 +125,14 @@ fn replies() -> Vec<Reply> {
         Reply::Table(vec![1, 2, 3]),
         Reply::Done,
         Reply::Measured(Measured { items: 1 << 40, bytes: u64::MAX }),
+        Reply::Map(vec![5; 700]),
+        Reply::Joined(3),
+        Reply::Status(ClusterStatus {
+            version: 3,
+            moving: 2,
+            nodes: vec![NodeStatus { node: 1, up: true, seen_ms: Some(5), version: 2 }],
+            ..ClusterStatus::default()
+        }),
         Reply::Failed(failed),
         Reply::Moved(moved),
         Reply::Busy,
@@ -219,4 +248,18 @@ fn cut_and_changed_messages_never_panic() {
         }
     }
     assert!(refused > 1000);
+}
+
+#[test]
+fn lists_of_the_cluster_are_bounded() {
+    let read = |cluster| {
+        let bytes = Request { epoch: 1, operation: Operation::Cluster(cluster) }.encode();
+        read_request(&bytes).map(|_| ())
+    };
+    let report = |count| Cluster::Report(Report { vnode: 1, epoch: 1, voters: vec![1; count] });
+    assert_eq!((read(report(VOTERS_MAX)), read(report(VOTERS_MAX + 1))), (Ok(()), Err(Malformed)));
+    let join = |count| Cluster::Join(member(count));
+    assert_eq!((read(join(ADDRESSES_MAX)), read(join(ADDRESSES_MAX + 1))), (Ok(()), Err(Malformed)));
+    let announce = |count| Cluster::Announce(Announce { node: 1, member: member(count) });
+    assert_eq!((read(announce(ADDRESSES_MAX)), read(announce(ADDRESSES_MAX + 1))), (Ok(()), Err(Malformed)));
 }

@@ -129,6 +129,7 @@ impl Store {
                 Reply::Measured(self.measure(TableId(measure.table.to_native()), map, core))
             }
             ArchivedOperation::Catalog(_) | ArchivedOperation::Drop(_) => panic!("answered elsewhere"),
+            ArchivedOperation::Watch(_) | ArchivedOperation::Cluster(_) => panic!("no router asks for these"),
         })
     }
 

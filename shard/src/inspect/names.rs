@@ -7,10 +7,11 @@ use lsm::inspect::log::Segment;
 use lsm::inspect::sstable::{Sstable, Step, is_sstable_name};
 use model::item::{ItemRef, Value};
 use model::key::{DecodedKey, KeySchema, TableId, decode_key, keyspace, token_high_of_key};
-use model::ring::ShardId;
+use model::ring::{NodeId, Replicas, ShardId, Vnode, VnodeId};
 use model::table::Table;
 use runtime::Runtime;
 
+use crate::catalog::{Head, read_vnode};
 use crate::command::{Command, Effect, RECORD_KIND};
 use crate::node::shard_dir;
 use crate::stored;
@@ -22,6 +23,10 @@ pub enum KeyAbout {
     CatalogState,
     /// A table's record.
     CatalogTable(String),
+    /// The record of a vnode's replicas; of vnode 0, of the catalog's own.
+    CatalogVnode(VnodeId),
+    /// A node's record.
+    CatalogNode(NodeId),
     /// An item of a table that is known.
     Item {
         /// The table's name.
@@ -58,6 +63,19 @@ pub enum ValueAbout {
         version: u64,
         /// The id that the next table gets.
         next_table: u32,
+        /// The ring's epoch and how many vnodes it has; none of a node that is alone.
+        ring: Option<(u64, u32)>,
+    },
+    /// Who keeps a vnode.
+    CatalogVnode {
+        /// The hybrid clock of its write.
+        stamp: u64,
+        /// The ring's epoch of that change.
+        epoch: u64,
+        /// Where its range begins.
+        start: u64,
+        /// Who keeps it.
+        replicas: Replicas,
     },
     /// No value of this program.
     Senseless(String),
@@ -165,6 +183,10 @@ impl Names {
                 Ok(name) => KeyAbout::CatalogTable(name.to_owned()),
                 Err(_) => KeyAbout::Senseless("a table's name that is not UTF-8".into()),
             },
+            [keyspace::CATALOG, 2, a, b, c, d] => {
+                KeyAbout::CatalogVnode(VnodeId(u32::from_be_bytes([*a, *b, *c, *d])))
+            }
+            [keyspace::CATALOG, 3, a, b] => KeyAbout::CatalogNode(NodeId(u16::from_be_bytes([*a, *b]))),
             [keyspace::ITEMS, a, b, c, d, ..] => {
                 self.item_key(TableId(u32::from_be_bytes([*a, *b, *c, *d])), key)
             }
@@ -192,12 +214,19 @@ pub fn value(key: &[u8], value: &[u8]) -> ValueAbout {
         return ValueAbout::Senseless("a stored value of an unknown version".into());
     };
     if key == [keyspace::CATALOG, 0] {
-        let Ok(record) = <&[u8; 12]>::try_from(record) else {
-            return ValueAbout::Senseless("the catalog's state is cut short".into());
+        let Some(head) = Head::read(record) else {
+            return ValueAbout::Senseless("the catalog's state makes no sense".into());
         };
-        let version = u64::from_le_bytes(record[..8].try_into().expect("eight bytes"));
-        let next_table = u32::from_le_bytes(record[8..].try_into().expect("four bytes"));
-        return ValueAbout::CatalogState { stamp: stamp.0, version, next_table };
+        let ring = head.cluster.map(|cluster| (cluster.epoch, cluster.vnode_count));
+        let (version, next_table) = (head.version, head.next_table);
+        return ValueAbout::CatalogState { stamp: stamp.0, version, next_table, ring };
+    }
+    if let [keyspace::CATALOG, 2, a, b, c, d] = key {
+        let id = VnodeId(u32::from_be_bytes([*a, *b, *c, *d]));
+        let Some((epoch, Vnode { start, replicas, .. })) = read_vnode(id, record) else {
+            return ValueAbout::Senseless("a vnode's record makes no sense".into());
+        };
+        return ValueAbout::CatalogVnode { stamp: stamp.0, epoch, start, replicas };
     }
     match ItemRef::check(record) {
         Ok(item) => ValueAbout::Item { stamp: stamp.0, attributes: Value::attributes(item) },

@@ -148,9 +148,12 @@ impl Meaning<'_> {
 
     fn key(&self, key: &[u8]) -> Result<(), String> {
         let token_high = match self.names.key(key) {
-            KeyAbout::CatalogState | KeyAbout::CatalogTable(_) if self.shard == ShardId(0) => return Ok(()),
-            KeyAbout::CatalogState | KeyAbout::CatalogTable(_) => {
-                return Err("a record of the catalog outside shard 0".into());
+            KeyAbout::CatalogState
+            | KeyAbout::CatalogTable(_)
+            | KeyAbout::CatalogVnode(_)
+            | KeyAbout::CatalogNode(_) => {
+                let is_first = self.shard == ShardId(0);
+                return is_first.then_some(()).ok_or("a record of the catalog outside shard 0".into());
             }
             KeyAbout::Item { key, .. } => key.token_high,
             KeyAbout::ItemOfUnknown { token_high, .. } => token_high,

@@ -1,6 +1,7 @@
 //! The node's block: founding, reading back, refusing, and crashes at every step.
 
 use super::*;
+use model::map::Map;
 use runtime::sim::{World, WorldOptions};
 
 const DATA: &str = "data/torc";
@@ -113,4 +114,59 @@ fn a_crash_while_founding_leaves_nothing_or_all() {
         world.block_on(open(&rt, Path::new(DATA), Some(2), 16)).unwrap();
     }
     assert!(nothing > 20 && all > 5, "{nothing} {all}");
+}
+
+fn cluster_map(version: u64) -> Map {
+    let mut ring = model::ring::Ring::even(300, 2);
+    ring.epoch = version;
+    Map { version, ..Map::alone(ring) }
+}
+
+#[test]
+fn the_map_that_was_known_last_is_read_back() {
+    let (world, node) = world(6);
+    let rt = world.runtime(node);
+    world.block_on(async {
+        assert_eq!(known(&rt, Path::new(DATA)).await.unwrap(), None);
+        for version in [1, 9] {
+            keep(&rt, Path::new(DATA), &cluster_map(version)).await.unwrap();
+            assert_eq!(known(&rt, Path::new(DATA)).await.unwrap(), Some(cluster_map(version)));
+        }
+        let path = Path::new(DATA).join("map");
+        let disk = world.disk(node);
+        let whole = disk.read_file(&path).expect("it was written");
+        let used = cluster_map(9).encode().len() + 32;
+        for at in (0..40).chain(used - 40..used) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x40;
+            disk.write_file(&path, &damaged);
+            let error = known(&rt, Path::new(DATA)).await.unwrap_err();
+            assert!(matches!(error, NodeError::Corrupt { .. }), "byte {at}: {error}");
+        }
+        for size in [0, 20, 100, used - 1] {
+            disk.write_file(&path, &whole[..size]);
+            assert!(matches!(known(&rt, Path::new(DATA)).await, Err(NodeError::Corrupt { .. })), "{size}");
+        }
+    });
+}
+
+#[test]
+fn a_crash_while_a_map_is_kept_leaves_the_old_one_or_the_new_one() {
+    let (mut old, mut new) = (0, 0);
+    for seed in 0..200 {
+        let (world, node) = world(seed);
+        let rt = world.runtime(node);
+        world.block_on(keep(&rt, Path::new(DATA), &cluster_map(1))).unwrap();
+        let kept =
+            world.block_on_steps(seed % 40, async { keep(&rt, Path::new(DATA), &cluster_map(2)).await });
+        world.crash(node);
+        let rt = world.runtime(node);
+        let map =
+            world.block_on(known(&rt, Path::new(DATA))).expect("never half a map").expect("there was one");
+        assert!(kept.is_none() || map.version == 2, "seed {seed}");
+        assert_eq!(map, cluster_map(map.version));
+        old += usize::from(map.version == 1);
+        new += usize::from(map.version == 2);
+    }
+    assert!(old > 20 && new > 20, "{old} {new}");
 }

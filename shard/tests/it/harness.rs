@@ -29,6 +29,7 @@ pub const VNODES: u32 = 8;
 
 type Attributes = BTreeMap<String, Value>;
 pub type Change = Rc<dyn Fn(&mut ShardOptions)>;
+pub type Founding = Rc<dyn Fn(&Identity) -> Map>;
 
 /// One core's parts, while its node is up.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub struct Node {
     pub id: NodeId,
     pub cores: u16,
     pub change: Change,
+    /// What the node knows when it starts.
+    pub founding: Founding,
     pub parts: Rc<RefCell<BTreeMap<u16, Part>>>,
     /// Why shards did not open, or stopped.
     pub failures: Rc<RefCell<Vec<String>>>,
@@ -59,12 +62,24 @@ impl Node {
 
     /// The same, in this world and with other options.
     pub fn with(world: World, cores: u16, change: impl Fn(&mut ShardOptions) + 'static) -> Node {
+        let alone = |identity: &Identity| Map::alone(identity.founding_ring());
+        Node::founded(world, cores, change, alone)
+    }
+
+    /// The same, in a cluster that begins with this map.
+    pub fn founded(
+        world: World,
+        cores: u16,
+        change: impl Fn(&mut ShardOptions) + 'static,
+        founding: impl Fn(&Identity) -> Map + 'static,
+    ) -> Node {
         let id = world.node("n");
         let node = Node {
             world,
             id,
             cores,
             change: Rc::new(change),
+            founding: Rc::new(founding),
             parts: Rc::default(),
             failures: Rc::default(),
             reports: Rc::default(),
@@ -77,10 +92,11 @@ impl Node {
     pub fn start(&self) {
         self.parts.borrow_mut().clear();
         self.world.start(self.id, usize::from(self.cores), |rt| {
-            let (change, parts) = (self.change.clone(), self.parts.clone());
+            let (change, founding) = (self.change.clone(), self.founding.clone());
+            let parts = self.parts.clone();
             let (failures, reports, cores) = (self.failures.clone(), self.reports.clone(), self.cores);
             async move {
-                if let Err(why) = serve(rt, cores, change, parts, reports).await {
+                if let Err(why) = serve(rt, cores, (change, founding), parts, reports).await {
                     failures.borrow_mut().push(why);
                 }
             }
@@ -129,13 +145,12 @@ impl Node {
 async fn serve(
     rt: SimRuntime,
     cores: u16,
-    change: Change,
+    (change, founding): (Change, Founding),
     parts: Rc<RefCell<BTreeMap<u16, Part>>>,
     reports: Rc<RefCell<Vec<String>>>,
 ) -> Result<(), String> {
     let identity = identity(&rt, cores).await?;
-    let map = Map::alone(identity.founding_ring());
-    let mesh = Mesh::new(rt.clone(), MapCell::new(map), MeshOptions::default());
+    let mesh = Mesh::new(rt.clone(), MapCell::new(founding(&identity)), MeshOptions::default());
     let mut options = ShardOptions::new(Path::new(DATA), identity, ShardId(rt.core().0), 64 << 20);
     options.report = Rc::new(move |line| reports.borrow_mut().push(line.to_string()));
     change(&mut options);
@@ -176,6 +191,9 @@ pub enum Answer {
     Busy,
     Skipped,
     Measured(u64, u64),
+    Map(Vec<u8>),
+    Joined(u16),
+    Status { moving: u32, left: u32, paused: bool, up: Vec<(u16, bool)> },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -243,6 +261,14 @@ fn read_answer(bytes: &[u8]) -> Answer {
         ArchivedReply::Measured(measured) => {
             Answer::Measured(measured.items.to_native(), measured.bytes.to_native())
         }
+        ArchivedReply::Map(map) => Answer::Map(map.to_vec()),
+        ArchivedReply::Joined(node) => Answer::Joined(node.to_native()),
+        ArchivedReply::Status(status) => Answer::Status {
+            moving: status.moving.to_native(),
+            left: status.left.to_native(),
+            paused: status.paused,
+            up: status.nodes.iter().map(|node| (node.node.to_native(), node.up)).collect(),
+        },
     }
 }
 

@@ -6,6 +6,7 @@ mod catalog;
 mod crash;
 mod fixture;
 mod harness;
+mod members;
 mod opening;
 mod operations;
 mod scans;
