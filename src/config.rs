@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+mod compression;
+
+pub use self::compression::Compressions;
 use crate::users::USERS_FILE;
 
 /// Where an application finds torc when nobody says otherwise: SDKs look for DynamoDB Local there.
@@ -65,6 +68,17 @@ pub struct ServeArgs {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     #[serde(default, deserialize_with = "deserialize_bytes")]
     memory: Option<u64>,
+
+    /// How SSTables are compressed, from level 0 down: words out of none, lz4, zstd with commas between, the last one for
+    /// all further levels [default: none,none,lz4,lz4,lz4,lz4,zstd]
+    #[arg(long, value_name = "WORDS")]
+    compression: Option<Compressions>,
+
+    /// Free space of the data directory's file system below which writes that grow are refused, such as 2GiB; 0 never
+    /// refuses any before the file system does [default: 256MiB]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    #[serde(default, deserialize_with = "deserialize_bytes")]
+    disk_reserve: Option<u64>,
 
     /// Region in ARNs [default: us-east-1]
     #[arg(long, value_name = "REGION")]
@@ -148,6 +162,10 @@ pub struct Config {
     pub shards: Option<usize>,
     /// Bytes for memtables and caches of all shards together; `None` leaves it to the host.
     pub memory_bytes: Option<u64>,
+    /// How SSTables are compressed; `None` leaves it to the engine.
+    pub compression: Option<Compressions>,
+    /// Bytes of the file system that writes leave free; `None` leaves it to the shard.
+    pub disk_reserve_bytes: Option<u64>,
     /// Region in ARNs.
     pub region: String,
     /// Account in ARNs.
@@ -180,6 +198,8 @@ impl Config {
             data_dir,
             shards: flags.shards.or(file.shards),
             memory_bytes: flags.memory.or(file.memory),
+            compression: flags.compression.or(file.compression),
+            disk_reserve_bytes: flags.disk_reserve.or(file.disk_reserve),
             region: flags.region.or(file.region).unwrap_or_else(|| "us-east-1".to_string()),
             account: flags.account.or(file.account).unwrap_or_else(|| "000000000000".to_string()),
         };

@@ -30,7 +30,7 @@ use runtime::{Class, Runtime};
 use shard::node::Identity;
 use shard::{Shard, ShardOptions};
 
-use crate::config::{Config, show_bytes};
+use crate::config::{Compressions, Config, show_bytes};
 use crate::data_dir::DataDir;
 use crate::reload::{self, Change, Files, Poke};
 
@@ -289,7 +289,15 @@ impl Core {
     fn shard_options(&self, rt: &RealRuntime) -> anyhow::Result<ShardOptions> {
         let share = self.config.memory_bytes_per_shard(rt.core_count())?;
         let memory_bytes = usize::try_from(share).expect("memory fits an address");
-        Ok(ShardOptions::new(&self.data_dir, self.identity, ShardId(rt.core().0), memory_bytes))
+        let mut options =
+            ShardOptions::new(&self.data_dir, self.identity, ShardId(rt.core().0), memory_bytes);
+        if let Some(Compressions(levels)) = self.config.compression {
+            options.tree.compression = levels;
+        }
+        if let Some(bytes) = self.config.disk_reserve_bytes {
+            options.disk_reserve_bytes = bytes;
+        }
+        Ok(options)
     }
 
     fn router_options(&self) -> RouterOptions {

@@ -19,6 +19,24 @@ fn bytes_are_read_as_people_write_them() {
 }
 
 #[test]
+fn compression_is_said_from_level_0_down() {
+    use lsm::Compression::{Lz4, None as Plain, Zstd};
+    let check = |text: &str, expected: [lsm::Compression; 7]| {
+        assert_eq!(text.parse::<Compressions>().unwrap().0, expected, "{text}");
+    };
+    check("zstd", [Zstd; 7]);
+    check("none, none,lz4", [Plain, Plain, Lz4, Lz4, Lz4, Lz4, Lz4]);
+    check("none,none,lz4,lz4,lz4,lz4,zstd", lsm::TreeOptions::new("/").compression);
+    let refuse = |text: &str, part: &str| {
+        assert!(text.parse::<Compressions>().unwrap_err().contains(part), "{text}");
+    };
+    refuse("gzip", "\"gzip\" is none of");
+    refuse("", "is none of");
+    refuse("lz4,", "is none of");
+    refuse("lz4,lz4,lz4,lz4,lz4,lz4,lz4,lz4", "8 words for 7 levels");
+}
+
+#[test]
 fn bytes_are_shown_with_a_unit() {
     let check = |bytes, expected: &str| assert_eq!(show_bytes(bytes), expected);
     check(512, "0.5 KiB");
@@ -86,6 +104,9 @@ fn the_file_has_the_flags_names() {
     )
     .unwrap();
     assert_eq!((parsed.http, parsed.users), (Some(Endpoint::None), Some(PathBuf::from("u"))));
+    let parsed: ServeArgs = toml::from_str("compression = \"none,zstd\"\ndisk-reserve = \"2GiB\"").unwrap();
+    assert_eq!((parsed.compression, parsed.disk_reserve), ("none,zstd".parse().ok(), Some(2 << 30)));
+    assert!(toml::from_str::<ServeArgs>("compression = \"best\"").unwrap_err().to_string().contains("best"));
     assert!(toml::from_str::<ServeArgs>("http = \"8000\"").is_err());
     assert!(toml::from_str::<ServeArgs>("data_dirr = \"/d\"").unwrap_err().to_string().contains("data_dirr"));
     assert!(toml::from_str::<ServeArgs>("memory = \"much\"").is_err());

@@ -95,6 +95,39 @@ fn flip(path: &Path, offset: usize) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// How the blocks in the SSTables of `data` are compressed.
+fn compressions(data: &Path) -> std::collections::BTreeSet<String> {
+    let all = lines(&[text(data), "--blocks"]);
+    let blocks = of_kind(&all, "block");
+    assert!(!blocks.is_empty(), "something was flushed");
+    blocks.iter().map(|block| block["compression"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn blocks_are_compressed_as_the_start_says() {
+    let data = data_directory();
+    let one = |words| ["--shards", "1", "--compression", words, ANY_PORT[0], ANY_PORT[1]];
+    let server = Server::start_with(data.path(), &one("none"));
+    let client = server.client();
+    create_table(&client, "tab", Some(ScalarAttributeType::N)).await;
+    for item in 0..40 {
+        put(&client, item).await;
+    }
+    server.stop();
+    assert_eq!(compressions(data.path()), ["none".to_owned()].into());
+
+    let server = Server::start_with(data.path(), &one("zstd,lz4"));
+    let client = server.client();
+    for item in 40..80 {
+        put(&client, item).await;
+    }
+    server.stop();
+    // What was flushed before stays as it was, and both can be read.
+    assert_eq!(compressions(data.path()), ["none".to_owned(), "zstd".to_owned()].into());
+    let server = Server::start_with(data.path(), &one("lz4"));
+    assert_eq!(server.client().scan().table_name("tab").send().await.unwrap().count(), 80);
+}
+
 #[tokio::test]
 async fn a_directory_is_told_down_to_the_items() {
     let data = made().await;

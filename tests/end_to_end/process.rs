@@ -5,7 +5,9 @@ use std::process::{Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use crate::server::{ANY_PORT, Server, command, create_table, data_directory, lines_of, n, s};
+use crate::server::{
+    ANY_PORT, Server, assert_refused, command, create_table, data_directory, lines_of, n, s,
+};
 
 /// A refusal to start that takes longer than this has failed.
 const REFUSAL_TIME_MAX: Duration = Duration::from_secs(60);
@@ -150,12 +152,38 @@ async fn damaged_files_are_named_and_left_alone() {
     assert_eq!(counted.count(), 200);
 }
 
+#[tokio::test]
+async fn the_disk_reserve_is_as_large_as_one_says() {
+    let data = data_directory();
+    let server = Server::start_in(data.path());
+    let client = server.client();
+    create_table(&client, "tab", None).await;
+    client.put_item().table_name("tab").item("p", s("before")).send().await.unwrap();
+    server.stop();
+
+    // No disk has that much to leave free.
+    let server =
+        Server::start_with(data.path(), &["--disk-reserve", "16000000GiB", ANY_PORT[0], ANY_PORT[1]]);
+    let client = server.client();
+    let put = client.put_item().table_name("tab").item("p", s("behind")).send().await;
+    assert_refused(put, "ThrottlingException", "nearly full");
+    let get = client.get_item().table_name("tab").key("p", s("before")).consistent_read(true);
+    assert!(get.send().await.unwrap().item.is_some());
+    client.delete_item().table_name("tab").key("p", s("before")).send().await.unwrap();
+    server.stop();
+
+    let server = Server::start_with(data.path(), &["--disk-reserve", "0", ANY_PORT[0], ANY_PORT[1]]);
+    server.client().put_item().table_name("tab").item("p", s("behind")).send().await.unwrap();
+}
+
 #[test]
 fn help_names_every_flag() {
     let output =
         std::process::Command::new(env!("CARGO_BIN_EXE_torc")).args(["serve", "--help"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    for flag in ["--data-dir", "--http", "--shards", "--memory", "--config"] {
+    for flag in
+        ["--data-dir", "--http", "--shards", "--memory", "--compression", "--disk-reserve", "--config"]
+    {
         assert!(text.contains(flag), "{flag} is missing in\n{text}");
     }
 }
