@@ -14,12 +14,26 @@ use super::{Canary, Inner};
 pub(super) async fn run<R: Runtime>(inner: Rc<Inner<R>>, index: usize) {
     while poll_fn(|context| poll_work(&inner, index, context)).await {
         // Whoever is ready to append now shares this write: the whole of group commit at low load.
-        inner.rt.yield_now().await;
+        step_back().await;
         let write = inner.tail.borrow_mut().take_write();
         let Some(write) = write else { continue }; // Another writer was faster.
         inner.prepare_if_wanted();
         send(&inner, write).await;
     }
+}
+
+/// Goes behind the tasks of the same class that are ready now, and no further. `Runtime::yield_now` lets I/O in as well,
+/// several system calls that one writer alone would wait for in vain each time.
+async fn step_back() {
+    let mut stepped = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut stepped, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Ready with true when there is something to write, with false when there never will be.
