@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use model::map::Map;
 use model::ring::ShardId;
+use net::fabric::Fabric;
 use net::map::MapCell;
 use net::mesh::{Mesh, MeshOptions};
 use router::{Router, RouterOptions, Scheme};
@@ -242,7 +243,7 @@ impl Core {
         });
         // Until the catalog has spoken nobody knows which tables there are, and an answer would be a lie.
         map.at_least(1).await;
-        let router = Router::new(rt.clone(), self.router_options(), mesh, map);
+        let router = Router::new(rt.clone(), self.router_options(), Fabric::alone(mesh), map);
         if let Some(setup) = &self.files.tls {
             router.set_tls(setup.clone());
         }

@@ -9,7 +9,7 @@
 //!    one connection serves both directions, and two (when both ends connect at once) do no harm.
 //! 2. Without a session, the first call or tell starts the link's keeper. It asks for the place's address anew at each attempt, so that a node that
 //!    comes back under another address is found. The pause between attempts doubles up to `pause_max`, with jitter. Nobody wants it any more: it ends.
-//! 3. A call waits for the attempt under way, at most until its deadline. While the keeper pauses after a failed one, calls are refused at once:
+//! 3. A call waits for the attempt under way, for a moment, at most until its deadline. While the keeper pauses after a failed one, calls are refused at once:
 //!    the caller does better to ask another replica. A tell never waits.
 //! 4. The end that was connected to learns from the hello who it is, and uses the session as its own. A place that has started anew ends the sessions of
 //!    its older start: nobody waits for the silence.
@@ -51,6 +51,8 @@ pub struct LinksOptions {
     pub sessions_max: usize,
     /// Bytes of the calls that wait for one link's connection; more are refused as busy.
     pub waiting_bytes_max: usize,
+    /// A call waits so long for an attempt to connect, then it is refused: the caller does better to ask another replica.
+    pub wait_max: Duration,
     /// The pause after the first failed attempt to connect.
     pub pause_min: Duration,
     /// The longest pause.
@@ -65,6 +67,7 @@ impl LinksOptions {
             handshakes_max: 64,
             sessions_max: 4096,
             waiting_bytes_max: 64 << 20,
+            wait_max: Duration::from_millis(250),
             pause_min: Duration::from_millis(10),
             pause_max: Duration::from_secs(1),
         }
@@ -304,12 +307,13 @@ impl<R: Runtime> Links<R> {
             return Err(CallError::Busy);
         }
         let _waiting = link.wait(size);
+        let until = deadline.min(self.inner.rt.now().after(self.inner.options.wait_max));
         loop {
             let changed = link.changed.notified();
             if let Some(session) = link.session() {
                 return Ok(session);
             }
-            let left = deadline.since(self.inner.rt.now());
+            let left = until.since(self.inner.rt.now());
             if link.failed.get() || !link.kept.get() || self.inner.stopped.get() || left.is_zero() {
                 return Err(CallError::NotServing);
             }

@@ -9,7 +9,7 @@
 //! - `operation`: the API's operations, in DynamoDB's order of telling mistakes.
 //! - [`request`]: the tables of their inputs, and the one pass that decodes a body by them.
 //! - [`json`]: the pull parser, the writer, and DynamoDB's notation of values over the item encoding.
-//! - `route`: from a token to the shard that owns it, with retries that cannot do a thing twice.
+//! - `route`: from a token to a shard that may answer for it, with retries that cannot do a thing twice.
 //!
 //! The life of one PutItem:
 //!
@@ -20,8 +20,8 @@
 //! 3. [`request::decode`] walks the body once: JSON types are checked, and the item goes straight into its encoding.
 //! 4. Constraints, the operation's own rules, expressions, the table, the key, the item: the first to be violated is the
 //!    answer, an exception with DynamoDB's words.
-//! 5. `route` hashes the partition key, takes the present map, and sends one message to the owning shard, by a call
-//!    on the same core. What had no effect is tried again until the deadline.
+//! 5. `route` hashes the partition key, takes the present map, and sends one message to the shard that leads the vnode: a call on the
+//!    same core, a packet to another one, a frame to another node. What had no effect is tried again until the deadline.
 //! 6. The reply is read where it lies and written as JSON behind the room for the response's head, which comes last.
 //!
 //! Promises: any bytes are answered, in bounded time and memory; no known parameter is ignored. Leaves to others: whether a
@@ -36,15 +36,15 @@ pub mod request;
 mod route;
 mod site;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::expression::{ExpressionCache, ExpressionCacheStats};
 use model::item::ItemBuilder;
+use net::fabric::Fabric;
 use net::map::MapCell;
-use net::mesh::Mesh;
 use runtime::tls::TlsServer;
 use runtime::{Purpose, Runtime};
 
@@ -53,6 +53,15 @@ use crate::auth::users::Users;
 use crate::http::intake::Request;
 use crate::http::server::Server;
 pub use crate::http::server::{Scheme, ServerOptions};
+use crate::route::{Budget, Leaders, Places, Recent};
+
+/// Messages that were sent again, for each thousand requests, and at once.
+const RETRIES_PERMILLE: u32 = 200;
+const RETRIES_BURST: u32 = 500;
+
+/// Reads that two replicas were asked for, of each thousand, and at once.
+const HEDGES_PERMILLE: u32 = 30;
+const HEDGES_BURST: u32 = 20;
 
 /// How a router is set up.
 #[derive(Clone, Debug)]
@@ -63,6 +72,10 @@ pub struct RouterOptions {
     pub account: String,
     /// From a call's beginning to the last attempt to have it done.
     pub operation_timeout: Duration,
+    /// For how long a vnode's leader is looked for, before the client is told that there is none.
+    pub leader_timeout: Duration,
+    /// After this a read that was not answered is asked elsewhere.
+    pub read_timeout: Duration,
     /// Who may call; without any list everybody may, and nobody has to say who they are.
     pub users: Option<Arc<Users>>,
     /// The bounds of the HTTP server.
@@ -75,6 +88,8 @@ impl Default for RouterOptions {
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
             operation_timeout: Duration::from_secs(5),
+            leader_timeout: Duration::from_millis(2500),
+            read_timeout: Duration::from_secs(1),
             users: None,
             server: ServerOptions::default(),
         }
@@ -85,8 +100,21 @@ impl Default for RouterOptions {
 pub struct Router<R: Runtime> {
     pub(crate) rt: R,
     pub(crate) options: RouterOptions,
-    pub(crate) mesh: Mesh<R>,
+    /// Empty until the router belongs to a cluster.
+    fabric: OnceCell<Fabric<R>>,
     pub(crate) map: MapCell,
+    pub(crate) leaders: Rc<Leaders>,
+    pub(crate) places: Places,
+    pub(crate) recent: Recent,
+    /// For messages beyond the first of a request.
+    pub(crate) retries: Budget,
+    /// For second questions to replicas, while the first is open.
+    pub(crate) hedges: Budget,
+    pub(crate) hedged: Cell<u64>,
+    /// A newer map is being asked for.
+    pub(crate) refreshing: Cell<bool>,
+    /// Which nodes answered, lately.
+    pub(crate) living: site::Living,
     pub(crate) server: Rc<Server>,
     access: RefCell<Rc<Access>>,
     tls: RefCell<Option<TlsServer>>,
@@ -113,13 +141,55 @@ pub fn operations_to_come() -> Vec<String> {
 }
 
 impl<R: Runtime> Router<R> {
-    /// A router that asks shards through `mesh` and knows them from `map`.
-    pub fn new(rt: R, options: RouterOptions, mesh: Mesh<R>, map: MapCell) -> Rc<Router<R>> {
+    /// A router that asks shards through `fabric` and knows them from `map`.
+    pub fn new(rt: R, options: RouterOptions, fabric: Fabric<R>, map: MapCell) -> Rc<Router<R>> {
+        let router = Router::outside(rt, options, map);
+        router.join(fabric);
+        router
+    }
+
+    /// A router that belongs to no cluster yet. As long as its map has version 0 it answers that it has none.
+    pub fn outside(rt: R, options: RouterOptions, map: MapCell) -> Rc<Router<R>> {
         let server = Rc::new(Server::new(options.server));
         let date = Cell::new((0, http::response::http_date(0)));
         let access = RefCell::new(Access::new(options.users.clone()));
         let (tls, builder, expressions) = (RefCell::default(), RefCell::default(), ExpressionCache::new());
-        Rc::new(Router { rt, options, mesh, map, server, access, tls, builder, expressions, date })
+        Rc::new(Router {
+            rt,
+            options,
+            fabric: OnceCell::new(),
+            map,
+            leaders: Rc::default(),
+            places: Places::default(),
+            recent: Recent::new(),
+            retries: Budget::new(RETRIES_PERMILLE, RETRIES_BURST),
+            hedges: Budget::new(HEDGES_PERMILLE, HEDGES_BURST),
+            hedged: Cell::new(0),
+            refreshing: Cell::new(false),
+            living: site::Living::default(),
+            server,
+            access,
+            tls,
+            builder,
+            expressions,
+            date,
+        })
+    }
+
+    /// From now on shards are asked through `fabric`. Before its map has a version, and once.
+    pub fn join(&self, fabric: Fabric<R>) {
+        assert!(self.fabric.set(fabric).is_ok(), "a router belongs to one cluster");
+    }
+
+    /// Whether it is known yet which tables there are, and where.
+    pub(crate) fn has_map(&self) -> bool {
+        let belongs = |fabric: &Fabric<R>| fabric.node().is_some() || self.map.get().version > 0;
+        self.fabric.get().is_some_and(belongs)
+    }
+
+    /// The way to every shard.
+    pub(crate) fn fabric(&self) -> &Fabric<R> {
+        self.fabric.get().expect("who has a map belongs to a cluster")
     }
 
     /// Accepts connections and answers them until [`Router::stop`], and the last connection is gone.
@@ -162,6 +232,11 @@ impl<R: Runtime> Router<R> {
     /// Figures of the cache of parsed expressions.
     pub fn expression_stats(&self) -> ExpressionCacheStats {
         self.expressions.stats()
+    }
+
+    /// Reads that a second replica was asked for.
+    pub fn hedged_reads(&self) -> u64 {
+        self.hedged.get()
     }
 
     /// Answers one call of the API: appends the JSON to `out` and returns the status.

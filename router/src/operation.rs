@@ -78,6 +78,12 @@ async fn call<R: Runtime>(
     let target = request.target().unwrap_or("");
     let name = target.strip_prefix(TARGET_PREFIX).unwrap_or("");
     let shape = shape_of(name).ok_or_else(|| known::refusal(target))?;
+    if !router.has_map() {
+        return Err(ApiError::new(
+            Code::ServiceUnavailable,
+            "The cluster's map has not come yet; try again.",
+        ));
+    }
     let caller = auth::authenticate(router, request).await?;
     let unpacked = coding::unpack(router, request).await?;
     let parameters = router.decode(unpacked.as_deref().unwrap_or(request.body), shape)?;

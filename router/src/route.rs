@@ -1,17 +1,37 @@
-//! From an operation to the shard that owns its key, and back.
+//! From an operation to a shard that may answer it, and back.
 //!
 //! ```text
-//! token -> ring of the present map -> vnode, leader -> Mesh::call -> reply
-//!            ^                                                        |
-//!            +--- wait a moment, take the map anew --- Moved, Busy ---+
+//! token -> ring of the present map -> vnode -> who leads it (writes, strong reads) -> Fabric::call -> reply
+//!            ^                            \--> any replica (eventual reads)               |
+//!            +-- another place, a newer map, or a moment's pause -- Moved, Busy, nobody --+
 //! ```
 //!
-//! 1. Every attempt takes the map as it is then; nothing of an older one is kept.
-//! 2. `Moved`, `Busy` and a peer that does not serve had no effect: they are tried again, with growing pauses, until the
-//!    operation's deadline. Then the client is told to come back.
-//! 3. A call whose outcome nobody knows is never tried again: the client gets an InternalServerError and decides.
+//! - this file: one message to one place and what came back; the catalog; the sum of what shards measure.
+//! - [`leader`]: to whoever leads: hints, redirects, one search per vnode.
+//! - [`replica`]: to any replica: the nearest, the fastest, and a second one when the first is late.
+//! - [`leaders`], [`places`], [`recent`], [`budget`]: what this core remembers of leaders, of places and of its own writes, and how many
+//!   messages more than requests it may send.
+//!
+//! 1. Every attempt takes the map as it is then. What a `Moved` has told goes before it, until the map changes the vnode.
+//! 2. `Moved`, `Busy` and a place where nobody is had no effect: another place is asked, or the same one after a pause that grows, until the
+//!    operation's deadline. Without a leader the client hears so sooner: an InternalServerError, which SDKs repeat.
+//! 3. A write whose outcome nobody knows is never sent again: the client gets an InternalServerError and decides. A read may be sent again, and
+//!    is, when it is not answered in time.
+//! 4. Messages beyond the first of a request are paid from a budget, so that trouble is not answered with a storm.
 //!
 //! Leaves to others: what is asked and what the reply means (`operation`).
+
+mod budget;
+mod leader;
+mod leaders;
+mod places;
+mod recent;
+mod replica;
+
+pub(crate) use budget::Budget;
+pub(crate) use leaders::Leaders;
+pub(crate) use places::Places;
+pub(crate) use recent::Recent;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -20,42 +40,126 @@ use std::time::Duration;
 use model::error::{ApiError, Code};
 use model::key::TableId;
 use model::map::Map;
-use model::ring::{NodeId, Place, Vnode};
+use model::ring::{CATALOG, NodeId, Place, REPLICAS_MAX, Replicas, Role, ShardId, Vnode, VnodeId};
 use net::mesh::CallError;
 use net::message::{
-    ArchivedFailed, ArchivedPart, ArchivedReply, Catalog, Measure, Measured, Operation, Request, optional,
-    read_reply,
+    ArchivedFailed, ArchivedPart, ArchivedReply, Catalog, Cluster, Measure, Measured, Moved, Operation,
+    Request, Watch, optional, read_reply,
 };
 use runtime::sync::join_all;
 use runtime::{Mono, Purpose, Runtime};
 
 use crate::Router;
+use leaders::Search;
 
 /// The first pause before another attempt; each next one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
+/// Whoever was asked for a newer map answers within this, or is not waited for.
+const REFRESH_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// A vnode and its replicas, by the map of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) vnode: VnodeId,
+    pub(crate) replicas: Replicas,
+    /// The ring's epoch in that map.
+    pub(crate) epoch: u64,
+}
+
+impl Target {
+    /// The catalog.
+    pub(crate) fn catalog(map: &Map) -> Target {
+        Target { vnode: CATALOG, replicas: map.catalog, epoch: map.ring.epoch }
+    }
+
+    /// A vnode of the map's ring.
+    pub(crate) fn of(map: &Map, vnode: &Vnode) -> Target {
+        Target { vnode: vnode.id, replicas: vnode.replicas, epoch: map.ring.epoch }
+    }
+}
+
 /// The attempts of one operation.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     pub(crate) deadline: Mono,
     pause: Duration,
+    /// Messages that were sent.
+    sent: u32,
+    /// Who was asked since the last pause.
+    tried: Tried,
+    /// Since when nobody who leads could be found.
+    leaderless_since: Option<Mono>,
+    /// While this operation looks for the leader, for all who want it.
+    search: Option<Search>,
+    /// What the last replica said of trouble of its own.
+    fault: Option<ApiError>,
 }
 
-/// Why there is no reply.
+/// Places that were asked in one round: replicas of one vnode, each once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tried {
+    places: [Option<Place>; REPLICAS_MAX],
+}
+
+impl Tried {
+    /// Notes that `place` was asked.
+    pub(crate) fn push(&mut self, place: Place) {
+        if !self.contains(place) {
+            // More than a vnode has replicas come together only when the map has changed meanwhile: the oldest are another's.
+            self.places.rotate_right(1);
+            self.places[0] = Some(place);
+        }
+    }
+
+    /// Whether `place` was asked.
+    pub(crate) fn contains(&self, place: Place) -> bool {
+        self.places.contains(&Some(place))
+    }
+
+    /// Whether nobody was asked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places[0].is_none()
+    }
+
+    /// A new round.
+    pub(crate) fn clear(&mut self) {
+        *self = Tried::default();
+    }
+}
+
+/// What came back from one place.
 #[derive(Debug)]
-pub(crate) enum Refused {
-    /// Nothing was done: ask again, later.
-    Again,
-    /// This is the client's answer.
-    Final(ApiError),
+pub(crate) enum Said {
+    /// The bytes of a reply that is an answer.
+    Answer(Vec<u8>),
+    /// An exception.
+    Failed(ApiError),
+    /// Not there; nothing was done.
+    Moved(Moved),
+    /// Too much to do; nothing was done.
+    Busy,
+    /// Nobody serves there; nothing was done.
+    Absent,
+    /// No reply: what was done, nobody knows.
+    Silent,
 }
 
 impl<R: Runtime> Router<R> {
     /// The attempts of an operation that begins now.
     pub(crate) fn attempts(&self) -> Attempts {
-        Attempts { deadline: self.rt.now().after(self.options.operation_timeout), pause: PAUSE_MIN }
+        self.retries.earn();
+        Attempts {
+            deadline: self.rt.now().after(self.options.operation_timeout),
+            pause: PAUSE_MIN,
+            sent: 0,
+            tried: Tried::default(),
+            leaderless_since: None,
+            search: None,
+            fault: None,
+        }
     }
 
     /// Waits before the next attempt; the client's answer, if there is no time for one.
@@ -65,14 +169,28 @@ impl<R: Runtime> Router<R> {
         let nanos = u64::try_from(half.as_nanos()).expect("pauses are short").max(1);
         let pause = half + Duration::from_nanos(self.rt.random(Purpose::Jitter) % nanos);
         attempts.pause = (attempts.pause * 2).min(PAUSE_MAX);
-        if self.rt.now().after(pause) >= attempts.deadline {
-            return Err(overloaded());
+        attempts.tried.clear();
+        if self.rt.now().after(pause) >= self.last_moment(attempts) {
+            return Err(attempts.refusal());
         }
         self.rt.sleep(pause).await;
         Ok(())
     }
 
-    /// Asks the owner of a token; `read` makes of the reply what the operation wants.
+    /// Until when the operation may be tried: without a leader it ends sooner.
+    fn last_moment(&self, attempts: &Attempts) -> Mono {
+        let leaderless = attempts.leaderless_since.map(|since| since.after(self.options.leader_timeout));
+        leaderless.map_or(attempts.deadline, |last| last.min(attempts.deadline))
+    }
+
+    /// Counts a message of the operation; those after the first are paid for, or not sent.
+    pub(crate) fn pay(&self, attempts: &mut Attempts) -> Result<(), ApiError> {
+        let is_free = attempts.sent == 0 || attempts.search.is_some();
+        attempts.sent += 1;
+        if is_free || self.retries.take() { Ok(()) } else { Err(attempts.refusal()) }
+    }
+
+    /// Asks whoever may answer for a token; `read` makes of the reply what the operation wants.
     pub(crate) async fn ask<T>(
         &self,
         token_high: u64,
@@ -84,13 +202,33 @@ impl<R: Runtime> Router<R> {
         loop {
             let map = self.map.get();
             let vnode = map.ring.owner(token_high);
-            request.epoch = map.ring.epoch;
+            let target = Target::of(&map, &vnode);
+            request.epoch = target.epoch;
             set_vnode(&mut request.operation, &vnode);
-            match self.send(vnode.leader(), attempts.deadline, &request).await {
-                Ok(bytes) => return read(reply(&bytes)?),
-                Err(Refused::Final(error)) => return Err(error),
-                Err(Refused::Again) => self.pause(&mut attempts).await?,
+            drop(map);
+            let anywhere =
+                takes_any_replica(&request.operation) && !self.recent.has(token_high, self.rt.now());
+            if let Some(bytes) = self.attempt(&mut attempts, &target, &request, anywhere).await? {
+                if target.replicas.len() > 1 && is_write(&request.operation) {
+                    self.recent.note(token_high, self.rt.now());
+                }
+                return read(reply(&bytes)?);
             }
+        }
+    }
+
+    /// One attempt: the bytes of an answer, or nothing when it is time for the next one. `anywhere`: any replica may answer.
+    pub(crate) async fn attempt(
+        &self,
+        attempts: &mut Attempts,
+        target: &Target,
+        request: &Request,
+        anywhere: bool,
+    ) -> Result<Option<Vec<u8>>, ApiError> {
+        if anywhere && target.replicas.len() > 1 {
+            self.ask_any(attempts, target, request).await
+        } else {
+            self.ask_leader(attempts, target, request).await
         }
     }
 
@@ -99,53 +237,103 @@ impl<R: Runtime> Router<R> {
         let mut attempts = self.attempts();
         let mut request = Request { epoch: 0, operation: Operation::Catalog(change) };
         loop {
-            request.epoch = self.map.get().ring.epoch;
-            match self.send(CATALOG_PLACE, attempts.deadline, &request).await {
-                Ok(bytes) => {
-                    return match reply(&bytes)? {
-                        ArchivedReply::Table(record) => Ok(record.to_vec()),
-                        _ => Err(misunderstood()),
-                    };
-                }
-                Err(Refused::Final(error)) => return Err(error),
-                Err(Refused::Again) => self.pause(&mut attempts).await?,
+            let target = Target::catalog(&self.map.get());
+            request.epoch = target.epoch;
+            let Some(bytes) = self.attempt(&mut attempts, &target, &request, false).await? else { continue };
+            return match reply(&bytes)? {
+                ArchivedReply::Table(record) => Ok(record.to_vec()),
+                _ => Err(misunderstood()),
+            };
+        }
+    }
+
+    /// Asks the catalog for a change of the cluster, or about it; the reply's bytes.
+    ///
+    /// # Errors
+    /// What the catalog refuses, with a text for people; or that nobody leads it.
+    pub async fn ask_cluster(&self, change: Cluster) -> Result<Vec<u8>, ApiError> {
+        let mut attempts = self.attempts();
+        let mut request = Request { epoch: 0, operation: Operation::Cluster(change) };
+        loop {
+            let target = Target::catalog(&self.map.get());
+            request.epoch = target.epoch;
+            if let Some(bytes) = self.attempt(&mut attempts, &target, &request, false).await? {
+                return Ok(bytes);
             }
         }
     }
 
-    /// About how much a table holds: the sum of what all shards say.
+    /// About how much a table holds: the sum of what all shards say of the vnodes that they lead.
     pub(crate) async fn measure(&self, table: TableId) -> Result<Measured, ApiError> {
         let mut attempts = self.attempts();
         loop {
             let map = self.map.get();
             let operation = Operation::Measure(Measure { table: table.0 });
             let request = Request { epoch: map.ring.epoch, operation };
-            let places: BTreeSet<Place> = map.ring.vnodes().map(|vnode| vnode.leader()).collect();
-            let calls = places.iter().map(|place| self.send(*place, attempts.deadline, &request));
-            match sum(join_all(calls).await) {
-                Ok(measured) => return Ok(measured),
-                Err(Refused::Final(error)) => return Err(error),
-                Err(Refused::Again) => self.pause(&mut attempts).await?,
+            let places: BTreeSet<Place> =
+                map.ring.vnodes().flat_map(|vnode| voters(&vnode.replicas)).collect();
+            let deadline = self.read_deadline(&attempts);
+            let said = join_all(places.iter().map(|place| self.call(*place, deadline, &request))).await;
+            // Who is away leads nothing; but one who is alone has it all.
+            match sum(said, map.nodes.is_empty())? {
+                Some(measured) => return Ok(measured),
+                None => {
+                    self.pay(&mut attempts)?;
+                    self.pause(&mut attempts).await?;
+                }
             }
         }
     }
 
-    /// One attempt: the bytes of a reply that is an answer.
-    pub(crate) async fn send(
-        &self,
-        place: Place,
-        deadline: Mono,
-        request: &Request,
-    ) -> Result<Vec<u8>, Refused> {
-        assert_eq!(place.node, CATALOG_PLACE.node, "one process holds all shards");
-        match self.mesh.call(place.shard, deadline, request.encode()).await {
-            Ok(bytes) => match reply(&bytes).map_err(Refused::Final)? {
-                ArchivedReply::Moved(_) | ArchivedReply::Busy => Err(Refused::Again),
-                ArchivedReply::Failed(failed) => Err(Refused::Final(failure(failed))),
-                _ => Ok(bytes),
-            },
-            Err(CallError::Busy | CallError::NotServing) => Err(Refused::Again),
-            Err(CallError::Deadline | CallError::Closed) => Err(Refused::Final(internal())),
+    /// One message to one place.
+    pub(crate) async fn call(&self, place: Place, deadline: Mono, request: &Request) -> Said {
+        let watched = self.places.begin(&self.rt, place, self.fabric().node());
+        let outcome = self.fabric().call(place, deadline, request.encode()).await;
+        if let Some(watched) = watched {
+            watched.end(&outcome);
+        }
+        match outcome {
+            Ok(bytes) => classify(bytes),
+            Err(CallError::Busy) => Said::Busy,
+            Err(CallError::NotServing) => Said::Absent,
+            Err(CallError::Deadline | CallError::Closed) => Said::Silent,
+        }
+    }
+
+    /// How long one attempt of a read may take: after that another replica is asked.
+    pub(crate) fn read_deadline(&self, attempts: &Attempts) -> Mono {
+        attempts.deadline.min(self.rt.now().after(self.options.read_timeout))
+    }
+
+    /// What a `Moved` says of the map: when it is of a newer ring, this core's map is brought up to date, by whoever has it.
+    /// Returns whether it became newer.
+    pub(crate) async fn catch_up(&self, attempts: &Attempts, moved: &Moved, from: Place) -> bool {
+        if moved.epoch <= self.map.get().ring.epoch {
+            return false;
+        }
+        let deadline = attempts.deadline.min(self.rt.now().after(REFRESH_TIME_MAX));
+        if self.refreshing.replace(true) {
+            // Somebody asks already.
+            let next = self.map.get().version + 1;
+            let left = deadline.since(self.rt.now());
+            return runtime::sync::timeout(&self.rt, left, self.map.at_least(next)).await.is_ok();
+        }
+        let newer = self.refresh(from, deadline).await;
+        self.refreshing.set(false);
+        newer
+    }
+
+    /// Asks `from` for a newer map. Only this core's cell gets it: the others hear it from whoever follows the catalog.
+    async fn refresh(&self, from: Place, deadline: Mono) -> bool {
+        let map = self.map.get();
+        let watch = Watch { have: map.version, watcher: 0, node: None, anyone: true };
+        let request = Request { epoch: map.ring.epoch, operation: Operation::Watch(watch) };
+        let Said::Answer(bytes) = self.call(from, deadline, &request).await else { return false };
+        match read_reply(&bytes) {
+            Ok(ArchivedReply::Map(news)) => {
+                map.update(news.as_slice()).is_ok_and(|map| self.map.set(Rc::new(map)))
+            }
+            _ => false,
         }
     }
 
@@ -155,22 +343,97 @@ impl<R: Runtime> Router<R> {
     }
 }
 
-/// Where the catalog is: it is not in the ring.
-const CATALOG_PLACE: Place = Place { node: NodeId(0), shard: model::ring::ShardId(0) };
-
-/// What all replies to a `Measure` come to; nothing, as long as one is missing.
-fn sum(replies: Vec<Result<Vec<u8>, Refused>>) -> Result<Measured, Refused> {
-    let mut sum = Measured::default();
-    for bytes in replies {
-        match reply(&bytes?).map_err(Refused::Final)? {
-            ArchivedReply::Measured(measured) => {
-                sum.items += measured.items.to_native();
-                sum.bytes += measured.bytes.to_native();
-            }
-            _ => return Err(Refused::Final(misunderstood())),
+impl Attempts {
+    /// The client's answer when there is no time or no budget for another attempt.
+    pub(crate) fn refusal(&mut self) -> ApiError {
+        match (self.fault.take(), self.leaderless_since) {
+            (Some(fault), _) => fault,
+            (None, Some(_)) => internal(),
+            (None, None) => overloaded(),
         }
     }
-    Ok(sum)
+
+    /// Somebody answered for the vnode, if only that it is busy.
+    pub(crate) fn found_somebody(&mut self) {
+        self.leaderless_since = None;
+        self.search = None;
+    }
+
+    pub(crate) fn found_nobody(&mut self, now: Mono) {
+        self.leaderless_since.get_or_insert(now);
+    }
+}
+
+/// Reads that may be a moment behind.
+pub(crate) fn takes_any_replica(operation: &Operation) -> bool {
+    match operation {
+        Operation::Get(get) => !get.consistent,
+        Operation::Scan(scan) => !scan.consistent,
+        _ => false,
+    }
+}
+
+fn is_write(operation: &Operation) -> bool {
+    matches!(operation, Operation::Put(_) | Operation::Delete(_) | Operation::Update(_))
+}
+
+/// What may be asked twice, because it changes nothing, or nothing more.
+pub(crate) fn only_reads(operation: &Operation) -> bool {
+    match operation {
+        Operation::Get(_) | Operation::GetMany(_) | Operation::Scan(_) | Operation::Measure(_) => true,
+        Operation::Catalog(change) => matches!(change, Catalog::Describe(_)),
+        Operation::Cluster(_) => true,
+        _ => false,
+    }
+}
+
+/// Where replicas are that have all data: one that joins may not.
+pub(crate) fn voters(replicas: &Replicas) -> impl Iterator<Item = Place> + use<> {
+    let replicas = *replicas;
+    (0..REPLICAS_MAX).filter_map(move |index| {
+        let replica = replicas.iter().nth(index)?;
+        (replica.role != Role::Joining).then_some(replica.place)
+    })
+}
+
+fn classify(bytes: Vec<u8>) -> Said {
+    match read_reply(&bytes) {
+        Ok(ArchivedReply::Moved(moved)) => Said::Moved(Moved {
+            epoch: moved.epoch.to_native(),
+            node: moved.node.to_native(),
+            shard: moved.shard.to_native(),
+        }),
+        Ok(ArchivedReply::Busy) => Said::Busy,
+        Ok(ArchivedReply::Failed(failed)) => Said::Failed(failure(failed)),
+        Ok(_) => Said::Answer(bytes),
+        Err(_) => Said::Failed(misunderstood()),
+    }
+}
+
+/// Whom a `Moved` names.
+pub(crate) fn place_of(moved: &Moved) -> Place {
+    Place { node: NodeId(moved.node), shard: ShardId(moved.shard) }
+}
+
+/// What all replies to a `Measure` come to; nothing, as long as one that counts is missing.
+fn sum(replies: Vec<Said>, all_count: bool) -> Result<Option<Measured>, ApiError> {
+    let (mut sum, mut answers) = (Measured::default(), 0);
+    for said in replies {
+        match said {
+            Said::Answer(bytes) => match reply(&bytes)? {
+                ArchivedReply::Measured(measured) => {
+                    sum.items += measured.items.to_native();
+                    sum.bytes += measured.bytes.to_native();
+                    answers += 1;
+                }
+                _ => return Err(misunderstood()),
+            },
+            Said::Failed(error) => return Err(error),
+            Said::Absent | Said::Silent if !all_count => (),
+            Said::Moved(_) | Said::Busy | Said::Absent | Said::Silent => return Ok(None),
+        }
+    }
+    Ok((answers > 0).then_some(sum))
 }
 
 fn set_vnode(operation: &mut Operation, vnode: &Vnode) {
@@ -180,10 +443,7 @@ fn set_vnode(operation: &mut Operation, vnode: &Vnode) {
         Operation::Delete(delete) => delete.at.vnode = vnode.id.0,
         Operation::Update(update) => update.at.vnode = vnode.id.0,
         Operation::Scan(scan) => scan.vnode = vnode.id.0,
-        Operation::GetMany(_) | Operation::WriteMany(_) => panic!("a batch names the vnode of each part"),
-        Operation::Catalog(_) | Operation::Drop(_) => panic!("the catalog is asked by its own name"),
-        Operation::Measure(_) => panic!("every shard is asked for its measure"),
-        Operation::Watch(_) | Operation::Cluster(_) => panic!("only the catalog's nodes are asked for these"),
+        other => panic!("not asked of one token: {other:?}"),
     }
 }
 
@@ -215,7 +475,7 @@ pub(crate) fn misunderstood() -> ApiError {
     internal()
 }
 
-fn internal() -> ApiError {
+pub(crate) fn internal() -> ApiError {
     ApiError::new(Code::InternalServerError, "Internal server error")
 }
 

@@ -1,16 +1,43 @@
-//! What is asked by URL: the API is `POST /`; beside it there is a health text, CORS, and nothing else.
+//! What is asked by URL: the API is `POST /`; beside it there are a health text, CORS, the list of live nodes, and nothing else.
+//!
+//! `GET /localnodes` is what clients of ScyllaDB's Alternator ask to spread their calls over nodes: the hosts that serve HTTP, as a JSON list; `?rack=`
+//! takes those of one zone, `?dc=` those of one region. A node is on the list when it has just answered this router.
 
-use runtime::Runtime;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use model::node::NodeState;
+use model::ring::{NodeId, Place, ShardId};
+use net::message::{Measure, Operation, Request as Question};
+use runtime::sync::join_all;
+use runtime::{Mono, Runtime};
 
 use crate::Router;
 use crate::http::head::{Method, Reject};
 use crate::http::intake::Request;
 use crate::http::response::Content;
 use crate::json::writer;
+use crate::route::Said;
 use model::error::Code;
 
 /// What DynamoDB says where there is nothing.
 const NOTHING_HERE: &[u8] = b"<UnknownOperationException/>\n";
+
+/// Before the first map has come.
+const NO_MAP: &[u8] = b"waiting for the cluster's map: no node of it has answered yet\n";
+
+/// A node that answers within this is alive.
+const SIGN_OF_LIFE_MAX: Duration = Duration::from_millis(300);
+
+/// For so long nobody is asked again.
+const LIVING_KEPT: Duration = Duration::from_secs(1);
+
+/// Nodes that answered, and when that was.
+#[derive(Debug, Default)]
+pub(crate) struct Living {
+    last: RefCell<Option<(Mono, BTreeSet<NodeId>)>>,
+}
 
 /// How a response's head differs from the next one's.
 #[derive(Debug)]
@@ -32,6 +59,14 @@ pub(crate) async fn answer<R: Runtime>(
         (Method::Post, b"/") if takes_json(request) => {
             (router.answer(request, out).await, content_of_answer(request))
         }
+        (Method::Get | Method::Head, b"/localnodes") => {
+            write_nodes(router, request, out).await;
+            (200, Content::PlainJson)
+        }
+        (Method::Get | Method::Head, b"/") if !router.has_map() => {
+            out.extend_from_slice(NO_MAP);
+            (503, Content::Text)
+        }
         (Method::Get | Method::Head, b"/") => {
             out.extend_from_slice(b"healthy: dynamodb.");
             out.extend_from_slice(router.options.region.as_bytes());
@@ -44,6 +79,73 @@ pub(crate) async fn answer<R: Runtime>(
         }
     };
     Reply { status, content, without_body: request.method() == Method::Head, more: cors(request) }
+}
+
+/// The hosts of the nodes that serve HTTP and answer, each once, in the order of the nodes.
+async fn write_nodes<R: Runtime>(router: &Router<R>, request: &Request<'_>, out: &mut Vec<u8>) {
+    let (zone, region) = (query_value(request, "rack"), query_value(request, "dc"));
+    let mut hosts: Vec<String> = Vec::new();
+    if region.is_none_or(|region| region == router.options.region) {
+        let map = router.map();
+        let living = if !router.has_map() { BTreeSet::new() } else { living(router).await };
+        let is_wanted = |node: &model::node::Node| zone.is_none_or(|zone| zone == node.zone);
+        for node in map.nodes.values().filter(|node| living.contains(&node.number) && is_wanted(node)) {
+            let host = node.http.map(|http| http.ip().to_string());
+            hosts.extend(host.filter(|host| !hosts.contains(host)));
+        }
+        if map.nodes.is_empty() && router.has_map() && zone.is_none() {
+            // One that is alone is reached as it was reached now.
+            hosts.push(host_of(request.host().unwrap_or("localhost")).to_owned());
+        }
+    }
+    out.push(b'[');
+    for (index, host) in hosts.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        writer::string(out, host);
+    }
+    out.push(b']');
+}
+
+/// The nodes that answer; asked at most once in a while.
+async fn living<R: Runtime>(router: &Router<R>) -> BTreeSet<NodeId> {
+    let now = router.rt.now();
+    if let Some((when, nodes)) = &*router.living.last.borrow()
+        && now.since(*when) < LIVING_KEPT
+    {
+        return nodes.clone();
+    }
+    let map = router.map();
+    let serving = map.nodes.values().filter(|node| node.state != NodeState::Removed && node.http.is_some());
+    let numbers: Vec<NodeId> = serving.map(|node| node.number).collect();
+    // A question about no table: whatever the answer is, it is one.
+    let question =
+        Question { epoch: map.ring.epoch, operation: Operation::Measure(Measure { table: u32::MAX }) };
+    let deadline = now.after(SIGN_OF_LIFE_MAX);
+    let ask = |node: &NodeId| router.call(Place { node: *node, shard: ShardId(0) }, deadline, &question);
+    let answers = join_all(numbers.iter().map(ask)).await;
+    let is_alive = |said: &Said| !matches!(said, Said::Absent | Said::Silent);
+    let alive = numbers.into_iter().zip(&answers).filter(|(_, said)| is_alive(said));
+    let alive: BTreeSet<NodeId> = alive.map(|(node, _)| node).collect();
+    *router.living.last.borrow_mut() = Some((now, alive.clone()));
+    alive
+}
+
+/// A value of the query, as it stands there: names of zones and regions need no escapes.
+fn query_value<'a>(request: &Request<'a>, name: &str) -> Option<&'a str> {
+    let query = std::str::from_utf8(request.query()).ok()?;
+    query
+        .split('&')
+        .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+}
+
+/// Without the port.
+fn host_of(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
 }
 
 /// What is said to a request that was refused before it was whole.

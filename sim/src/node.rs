@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use model::map::Map;
 use model::ring::ShardId;
+use net::fabric::Fabric;
 use net::map::MapCell;
 use net::mesh::{Mesh, MeshOptions};
 use router::{Router, RouterOptions};
@@ -61,7 +62,7 @@ async fn try_run_core(rt: SimRuntime, swarm: Swarm, start: &Start) -> Result<(),
         async move { shard.run().await }
     });
     map.at_least(1).await;
-    let router = Router::new(rt.clone(), RouterOptions::default(), mesh.clone(), map);
+    let router = Router::new(rt.clone(), RouterOptions::default(), Fabric::alone(mesh.clone()), map);
     let address = std::net::SocketAddr::from(([0, 0, 0, 0], PORT));
     let listener = rt.listen(address).await.map_err(|error| format!("cannot listen: {error}"))?;
     let router_task = rt.spawn(Class::Foreground, async move { router.serve(listener).await });

@@ -105,7 +105,8 @@ fn pieces_of(asked: &Asked<'_>, table: &Table, pieces: &mut Vec<Piece<Get>>) -> 
         let key = encode_key(keyspace::ITEMS, table.id, &table.schema, values.partition, values.sort);
         let at = KeyAt { vnode: 0, table: table.id.0, key };
         let what = Get { at, consistent: asked.consistent, projection: asked.projection.clone() };
-        pieces.push(Piece { index: pieces.len(), token_high: Token::of(values.partition).high(), what });
+        let token_high = Token::of(values.partition).high();
+        pieces.push(Piece { index: pieces.len(), token_high, anywhere: !asked.consistent, what });
     }
     Ok(())
 }
@@ -132,6 +133,7 @@ async fn gather<R: Runtime>(
         set_vnode: |get: &mut Get, vnode| get.at.vnode = vnode,
         message: |gets, _| Operation::GetMany(GetMany { gets, bytes_max: BATCH_GET_BYTES_MAX as u32 }),
         measure: false,
+        only_reads: true,
     };
     let (mut bytes, mut over) = (0, Vec::new());
     let mut left = scatter(router, pieces, &kind, |index, part| {

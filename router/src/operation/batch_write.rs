@@ -73,7 +73,8 @@ impl Change {
         };
         let key = encode_key(keyspace::ITEMS, table.id, &table.schema, values.partition, values.sort);
         let at = KeyAt { vnode: 0, table: table.id.0, key };
-        Ok(Piece { index, token_high: Token::of(values.partition).high(), what: Write { at, item } })
+        let token_high = Token::of(values.partition).high();
+        Ok(Piece { index, token_high, anywhere: false, what: Write { at, item } })
     }
 }
 
@@ -107,6 +108,7 @@ pub(crate) async fn batch_write_item<R: Runtime>(
         set_vnode: |write: &mut Write, vnode| write.at.vnode = vnode,
         message: |writes, measure| Operation::WriteMany(WriteMany { writes, measure }),
         measure: wanted != Wanted::None,
+        only_reads: false,
     };
     let left = scatter(router, pieces, &kind, |index, part| {
         let ArchivedPart::Written(written) = part else { return Err(crate::route::misunderstood()) };

@@ -31,7 +31,7 @@ use super::expressions::{Filter, Given, OldCondition, Rules, borrowed, take_cond
 use crate::Router;
 use crate::json::attribute::write_item;
 use crate::request::Parameters;
-use crate::route::{Refused, misunderstood, reply};
+use crate::route::{Target, misunderstood, reply, takes_any_replica};
 
 const QUERY_RULES: Rules = Rules {
     expressions: &["ProjectionExpression", "FilterExpression", "KeyConditionExpression"],
@@ -417,14 +417,13 @@ async fn one_vnode<R: Runtime>(
             scan.limit = scan.limit.saturating_sub(filled.scanned).max(1);
         }
         scan.bytes_max = scan.bytes_max.saturating_sub(filled.charged_bytes).max(1);
-        let request = Request { epoch: map.ring.epoch, operation: Operation::Scan(scan) };
-        match router.send(vnode.leader(), attempts.deadline, &request).await {
-            Ok(bytes) => {
-                filled.add(page_of(reply(&bytes)?)?);
-                return Ok(end);
-            }
-            Err(Refused::Final(error)) => return Err(error),
-            Err(Refused::Again) => router.pause(&mut attempts).await?,
+        let target = Target::of(&map, &vnode);
+        let request = Request { epoch: target.epoch, operation: Operation::Scan(scan) };
+        drop(map);
+        let anywhere = takes_any_replica(&request.operation) && !router.recent.has_any(router.rt.now());
+        if let Some(bytes) = router.attempt(&mut attempts, &target, &request, anywhere).await? {
+            filled.add(page_of(reply(&bytes)?)?);
+            return Ok(end);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use model::map::Map;
 use model::ring::Ring;
+use net::fabric::Fabric;
 use net::map::MapCell;
 use net::mesh::{Mesh, MeshOptions};
 use router::{Router, RouterOptions};
@@ -43,7 +44,8 @@ pub fn with_server<F: Future<Output = ()>>(options: RouterOptions, test: impl Fn
         let (options, router, served) = (options.clone(), router.clone(), served.clone());
         async move {
             if rt.core() == CoreId(0) {
-                let built = Router::new(rt.clone(), options, mesh.clone(), mesh.map().clone());
+                let fabric = Fabric::alone(mesh.clone());
+                let built = Router::new(rt.clone(), options, fabric, mesh.map().clone());
                 *router.borrow_mut() = Some(built.clone());
                 let listener = rt.listen(address).await.expect("the port is free");
                 built.serve(listener).await;

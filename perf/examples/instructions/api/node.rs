@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::map::Map;
 use model::ring::ShardId;
+use net::fabric::Fabric;
 use net::map::MapCell;
 use net::mesh::{Mesh, MeshOptions};
 use router::{Router, RouterOptions};
@@ -31,7 +32,7 @@ pub async fn run<R: Runtime>(rt: R, address: SocketAddr) {
     let keeper = shard.clone();
     rt.spawn(Class::Foreground, async move { keeper.run().await.expect("a disk that works") }).detach();
     map.at_least(1).await;
-    let router = Router::new(rt.clone(), RouterOptions::default(), mesh, map);
+    let router = Router::new(rt.clone(), RouterOptions::default(), Fabric::alone(mesh), map);
     let listener = rt.listen(address).await.expect("a free port");
     let server = rt.spawn(Class::Foreground, async move { router.serve(listener).await });
     server.await;
