@@ -20,6 +20,9 @@ const FLAG_WHOLE: u32 = 1;
 
 const _: () = assert!(BLOCK_BYTES.is_multiple_of(512) && BATCH_HEADER_BYTES.is_multiple_of(8));
 
+/// No lsn and no position of a log comes near this: 2^63.
+const COUNT_MAX: u64 = 1 << 63;
+
 /// `bytes` rounded up to whole blocks.
 pub(crate) fn padded(bytes: usize) -> usize {
     bytes.next_multiple_of(BLOCK_BYTES)
@@ -139,7 +142,7 @@ impl SegmentHeader {
         if version != FORMAT_VERSION {
             return Err(NoHeader::Version(version));
         }
-        Ok(SegmentHeader {
+        let header = SegmentHeader {
             identity: Identity {
                 cluster: u128::from(u64_at(block, 16)) | u128::from(u64_at(block, 24)) << 64,
                 node: u16::from_le_bytes([block[32], block[33]]),
@@ -155,7 +158,10 @@ impl SegmentHeader {
             first_lsn: u64_at(block, 96),
             position: u64_at(block, 104),
             durable_lsn: u64_at(block, 112),
-        })
+        };
+        // Numbers that no log ever has, and from which counting on would leave their range.
+        let counts = (1..COUNT_MAX).contains(&header.first_lsn) && header.position < COUNT_MAX;
+        if counts { Ok(header) } else { Err(NoHeader::Invalid) }
     }
 }
 

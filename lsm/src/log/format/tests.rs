@@ -67,6 +67,22 @@ fn a_segment_header_goes_there_and_back() {
     assert_eq!(SegmentHeader::decode(&block), Ok(header()));
 }
 
+/// Found by fuzzing with checksums that fit: a first lsn of 0 ended a replay in a panic.
+#[test]
+fn a_segment_header_with_numbers_that_no_log_has_is_none() {
+    let decoded = |change: fn(&mut SegmentHeader)| {
+        let mut header = header();
+        change(&mut header);
+        let mut block = vec![0; BLOCK_BYTES];
+        header.encode(&mut block);
+        SegmentHeader::decode(&block)
+    };
+    assert_eq!(decoded(|header| header.first_lsn = 0), Err(NoHeader::Invalid));
+    assert_eq!(decoded(|header| header.first_lsn = u64::MAX), Err(NoHeader::Invalid));
+    assert_eq!(decoded(|header| header.position = u64::MAX), Err(NoHeader::Invalid));
+    assert!(decoded(|header| header.first_lsn = 1).is_ok());
+}
+
 #[test]
 fn any_flipped_bit_of_a_segment_header_is_noticed() {
     let mut block = vec![0; BLOCK_BYTES];
