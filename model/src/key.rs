@@ -37,6 +37,8 @@ pub mod keyspace {
     pub const CATALOG: u8 = 0;
     /// Items of tables.
     pub const ITEMS: u8 = 1;
+    /// What the replicas of vnodes keep of themselves.
+    pub const GROUPS: u8 = 2;
 }
 
 /// A place on the ring [0, 2^128): XXH3-128 of the partition key's encoded value (tag and payload).

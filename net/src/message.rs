@@ -69,6 +69,8 @@ pub enum Operation {
     Watch(Watch),
     /// Change the cluster, or ask about it; only for the shard that leads the catalog. Answer: each says.
     Cluster(Cluster),
+    /// Give a part of a vnode's content to one of its replicas; sent by that replica. Answer: `Image`.
+    Image(ImageAsk),
 }
 
 /// Where one key lives.
@@ -493,6 +495,30 @@ pub struct Measure {
     pub table: u32,
 }
 
+/// Give a part of a vnode's content as it was at an index.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct ImageAsk {
+    /// The vnode.
+    pub vnode: u32,
+    /// The replica that wants it.
+    pub peer: u64,
+    /// The last entry that the content holds.
+    pub index: u64,
+    /// The last key of the part before; empty for the first part.
+    pub after: Vec<u8>,
+}
+
+/// A part of a vnode's content.
+#[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq, Default)]
+#[rkyv(derive(Debug))]
+pub struct ImagePart {
+    /// Storage keys and stored values in turn, ascending by key.
+    pub pairs: Items,
+    /// There is nothing behind it.
+    pub last: bool,
+}
+
 /// What a shard answers.
 #[derive(Archive, Serialize, Debug, Clone, PartialEq, Eq)]
 #[rkyv(derive(Debug))]
@@ -523,6 +549,8 @@ pub enum Reply {
     Joined(u16),
     /// To `Cluster::Status`.
     Status(ClusterStatus),
+    /// To `Image`.
+    Image(ImagePart),
 }
 
 /// One answer of `Many`.
@@ -743,6 +771,7 @@ impl Reply {
             Reply::Written(Written { attributes: Some(item), .. }) => item.len(),
             Reply::Item(_) | Reply::Written(_) | Reply::Done | Reply::Busy => 0,
             Reply::Map(map) => map.len(),
+            Reply::Image(part) => part.pairs.bytes.len() + 4 * part.pairs.ends.len() + ENCODED_BYTES_GUESS,
             Reply::Page(page) => page.items.bytes.len() + 4 * page.items.ends.len() + ENCODED_BYTES_GUESS,
             _ => ENCODED_BYTES_GUESS,
         };
@@ -787,6 +816,7 @@ pub fn read_reply(bytes: &[u8]) -> Result<&ArchivedReply, Malformed> {
     let reply = access::<ArchivedReply>(bytes)?;
     let sound = match reply {
         ArchivedReply::Page(page) => page.items.sound(),
+        ArchivedReply::Image(part) => part.pairs.sound() && part.pairs.len() % 2 == 0,
         ArchivedReply::Many(parts) => parts.len() <= PARTS_MAX,
         _ => true,
     };

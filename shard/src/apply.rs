@@ -2,9 +2,11 @@
 
 use crate::command::Command;
 use crate::error::Error;
-use crate::replication::Entry;
+use crate::replication::record::{self, Base, Kept};
+use crate::replication::{Committed, Entry, Keep, What};
 use crate::shard::Shard;
 use lsm::{Mark, WriteBatch};
+use model::ring::VnodeId;
 use runtime::Runtime;
 
 impl<R: Runtime> Shard<R> {
@@ -12,8 +14,8 @@ impl<R: Runtime> Shard<R> {
     pub(crate) async fn apply_committed(&self) -> Error {
         let mut batch = WriteBatch::new();
         loop {
-            let entry = match self.replication.next_committed().await {
-                Ok(entry) => entry,
+            let next = match self.replication.next_committed().await {
+                Ok(next) => next,
                 Err(error) => return error.into(),
             };
             // Back-pressure: while flushes lag, entries wait here, their operations stay admitted, and new ones
@@ -21,7 +23,11 @@ impl<R: Runtime> Shard<R> {
             if let Err(error) = self.tree_ready().await {
                 return error.into();
             }
-            self.apply(entry, &mut batch);
+            match next {
+                Committed::Entry(entry) => self.apply(entry, &mut batch),
+                Committed::Keep(keep) => self.keep(&keep, &mut batch),
+                Committed::Forget { vnode, number } => self.forget(vnode, number, &mut batch),
+            }
             if self.rt.should_yield() {
                 self.rt.yield_now().await;
             }
@@ -30,7 +36,7 @@ impl<R: Runtime> Shard<R> {
 
     /// Waits until the tree takes writes. What keeps it from that and may pass is waited for, and growing writes are refused
     /// meanwhile: a full disk, or a level 0 that cannot shrink because an SSTable in it cannot be read.
-    async fn tree_ready(&self) -> Result<(), lsm::Error> {
+    pub(crate) async fn tree_ready(&self) -> Result<(), lsm::Error> {
         loop {
             match self.tree.ready().await {
                 Ok(()) => {
@@ -49,17 +55,46 @@ impl<R: Runtime> Shard<R> {
 
     /// Applies one entry: it cannot half fail.
     fn apply(&self, entry: Entry, batch: &mut WriteBatch) {
-        {
-            let mut applied = self.applied.borrow_mut();
-            let applied = applied.get_mut(&entry.vnode).expect("an entry of this shard's vnode");
-            assert!(entry.index == *applied + 1, "entries are applied in order, without a gap");
-            *applied = entry.index;
-        }
-        let command = Command::decode(&entry.command).expect("this shard proposed it");
+        // A replica that is not there any more has no use for it, and nobody waits.
+        let Ok(standing) = self.replication.applying(&entry) else { return };
         batch.clear();
-        command.share(&entry.command, batch);
+        if let What::Command(command) = &entry.what {
+            let decoded = Command::decode(command).expect("a shard of this cluster proposed it");
+            self.clock.witness(decoded.stamp);
+            decoded.share(command, batch);
+        }
+        if let Some(standing) = standing {
+            put_standing(batch, entry.vnode, &standing);
+        }
         self.tree.apply(batch, Mark { stream: u64::from(entry.vnode.0), index: entry.index });
         batch.clear(); // Nothing is kept beyond the memtable.
-        entry.receipt.open();
+        self.replication.applied(entry.vnode, entry.peer, entry.index);
+        if let Some(receipt) = entry.receipt {
+            receipt.open();
+        }
     }
+
+    /// A state that is durable in the log becomes the tree's, so that the log can let it go some day.
+    fn keep(&self, keep: &Keep, batch: &mut WriteBatch) {
+        batch.clear();
+        batch.put(&record::key(keep.vnode, Kept::State), &record::kept_state(keep.number, &keep.state));
+        if let Some(standing) = &keep.standing {
+            put_standing(batch, keep.vnode, standing);
+        }
+        self.tree.apply(batch, Mark { stream: record::state_stream(keep.vnode), index: keep.number });
+        batch.clear();
+    }
+
+    /// Nothing is kept of a replica that is gone.
+    fn forget(&self, vnode: VnodeId, number: u64, batch: &mut WriteBatch) {
+        batch.clear();
+        batch.delete(&record::key(vnode, Kept::State));
+        batch.delete(&record::key(vnode, Kept::Standing));
+        self.tree.apply(batch, Mark { stream: record::state_stream(vnode), index: number });
+        batch.clear();
+    }
+}
+
+fn put_standing(batch: &mut WriteBatch, vnode: VnodeId, standing: &Base) {
+    batch.put(&record::key(vnode, Kept::Standing), &record::encode_standing(standing));
 }

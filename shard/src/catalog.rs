@@ -430,10 +430,11 @@ impl<R: Runtime> Shard<R> {
         for command in next.commands(|| self.clock.next(&self.rt)) {
             let mut command = command.finish();
             loop {
-                let proposal = Proposal { vnode: CATALOG, command, latch: None };
+                let term = self.replication.leading(CATALOG).ok_or_else(|| self.not_leader(CATALOG))?;
+                let proposal = Proposal { vnode: CATALOG, term, command, latch: None };
                 match self.replication.propose(proposal) {
                     Ok(receipt) => {
-                        receipt.await.map_err(|_closed| Refusal::internal())?;
+                        receipt.await.map_err(|undone| self.undone(CATALOG, undone))?;
                         break;
                     }
                     Err(refused) => {

@@ -26,13 +26,12 @@
 //! Sources: Ongaro, "Consensus: Bridging Theory and Practice", sections 6.4 (reads), 9.6 (pre-vote), 10.2.1 (the
 //! leader's own write in parallel), 4.3 (joint consensus).
 
-// The shard's groups of one do not need it; the groups of three that come in their place do.
-#![cfg_attr(not(test), expect(dead_code, reason = "the seam in `replication` is still a majority of one"))]
-
-mod change;
+pub(crate) mod change;
 mod group;
 mod lease;
 mod storage;
 #[cfg(test)]
-mod tests;
-mod wire;
+pub(crate) mod tests;
+pub(crate) mod wire;
+
+pub(crate) use group::{Closed, Group, GroupOptions, Letter, NotTaken, PeerId, Read, Saved, Work};

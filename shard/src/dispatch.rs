@@ -2,14 +2,16 @@
 //!
 //! 1. The message is checked once (`net::message`) and read in place.
 //! 2. Admission: over the bound the answer is `Busy`, before any work.
-//! 3. Ownership: another epoch, a vnode of another shard or a key outside the vnode's range is answered with `Moved`; a
-//!    table that does not serve with DynamoDB's exception. Both are asked again right before a write is proposed, because the world
-//!    may change at every await.
+//! 3. Ownership: a vnode that has no replica here, or is led elsewhere, or a key outside the vnode's range is answered with
+//!    `Moved`; a table that does not serve with DynamoDB's exception. Both are asked again right before a write is proposed,
+//!    because the world may change at every await.
 //! 4. The operation itself is in `operation`.
 
 use crate::refusal::Refusal;
+use crate::replication::NotRead;
 use crate::shard::Shard;
 use model::key::{TableId, keyspace, token_high_of_key, token_range};
+use model::map::Map;
 use model::ring::{Place, VnodeId};
 use model::table::Table;
 use net::message::{ArchivedOperation, ArchivedRequest, Moved, Reply, read_request};
@@ -19,7 +21,6 @@ use std::rc::Rc;
 /// Where an operation is addressed to, checked against the map of this moment by [`Shard::check`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Address<'a> {
-    pub(crate) epoch: u64,
     pub(crate) vnode: VnodeId,
     pub(crate) table: TableId,
     /// One key, or none for a range.
@@ -48,27 +49,28 @@ impl<R: Runtime> Shard<R> {
             return self.watch(watch).await.unwrap_or_else(Reply::from);
         }
         let Some(_admitted) = self.admission.enter(size) else { return Reply::Busy };
-        let epoch = request.epoch.to_native();
         let answer = match &request.operation {
-            ArchivedOperation::Get(get) => self.get(epoch, get).await.map(Reply::Item),
-            ArchivedOperation::Put(put) => self.put(epoch, put).await.map(Reply::Written),
-            ArchivedOperation::Delete(delete) => self.delete(epoch, delete).await.map(Reply::Written),
-            ArchivedOperation::Update(update) => self.update(epoch, update).await.map(Reply::Written),
-            ArchivedOperation::GetMany(many) => Ok(Reply::Many(self.get_many(epoch, many).await)),
-            ArchivedOperation::WriteMany(many) => Ok(Reply::Many(self.write_many(epoch, many).await)),
-            ArchivedOperation::Scan(scan) => self.scan(epoch, scan).await.map(Reply::Page),
+            ArchivedOperation::Get(get) => self.get(get).await.map(Reply::Item),
+            ArchivedOperation::Put(put) => self.put(put).await.map(Reply::Written),
+            ArchivedOperation::Delete(delete) => self.delete(delete).await.map(Reply::Written),
+            ArchivedOperation::Update(update) => self.update(update).await.map(Reply::Written),
+            ArchivedOperation::GetMany(many) => Ok(Reply::Many(self.get_many(many).await)),
+            ArchivedOperation::WriteMany(many) => Ok(Reply::Many(self.write_many(many).await)),
+            ArchivedOperation::Scan(scan) => self.scan(scan).await.map(Reply::Page),
             ArchivedOperation::Catalog(change) => self.ask_catalog(change).await,
             ArchivedOperation::Cluster(change) => self.ask_cluster(change).await,
             ArchivedOperation::Watch(_) => unreachable!("answered above"),
-            ArchivedOperation::Drop(drop) => self.drop_table(epoch, drop).await.map(|()| Reply::Done),
+            ArchivedOperation::Drop(drop) => self.drop_table(drop).await.map(|()| Reply::Done),
             ArchivedOperation::Measure(measure) => {
-                self.measure(epoch, TableId(measure.table.to_native())).await.map(Reply::Measured)
+                let table = TableId(measure.table.to_native());
+                Box::pin(self.measure(table)).await.map(Reply::Measured)
             }
+            ArchivedOperation::Image(ask) => Box::pin(self.image(ask)).await.map(Reply::Image),
         };
         answer.unwrap_or_else(Reply::from)
     }
 
-    /// Whether this shard may do something there now: it owns the vnode, the key is in it, the table serves.
+    /// Whether the vnode, the key and the table of an address belong together, and the table serves.
     pub(crate) fn check(&self, address: Address<'_>) -> Result<Rc<Table>, Refusal> {
         self.check_owner(address)?;
         let table = self.tables.serving(address.table).ok_or_else(Refusal::no_table)?;
@@ -81,24 +83,64 @@ impl<R: Runtime> Shard<R> {
         Ok(table)
     }
 
-    /// Whether this shard owns the vnode, in the asker's epoch, and the vnode the key.
-    pub(crate) fn check_owner(&self, address: Address<'_>) -> Result<(), Refusal> {
+    /// Whether the vnode has a replica here, and the key is the vnode's. Epochs need not be equal: a vnode's range never
+    /// changes, and who leads it is decided among its replicas.
+    fn check_owner(&self, address: Address<'_>) -> Result<(), Refusal> {
         let map = self.tables.map();
         if map.version == 0 {
             // The catalog has not spoken yet since the start: nobody knows which tables there are.
             return Err(Refusal::Busy);
         }
-        let moved = |owner: Place| {
-            Refusal::Moved(Moved { epoch: map.ring.epoch, node: owner.node.0, shard: owner.shard.0 })
-        };
-        let owner = match address.key {
-            Some(key) => {
-                map.ring.owner(token_high_of_key(key).ok_or_else(|| self.internal(&"a key without token"))?)
+        if let Some(key) = address.key {
+            let token_high = token_high_of_key(key).ok_or_else(|| self.internal(&"a key without token"))?;
+            let owner = map.ring.owner(token_high);
+            if owner.id != address.vnode {
+                return Err(moved(&map, owner.leader()));
             }
-            None => map.ring.vnode(address.vnode).ok_or_else(|| moved(self.place()))?,
-        };
-        let mine = owner.id == address.vnode && owner.leader() == self.place();
-        if mine && address.epoch == map.ring.epoch { Ok(()) } else { Err(moved(owner.leader())) }
+        }
+        match self.replication.is_here(address.vnode) {
+            true => Ok(()),
+            false => Err(self.not_leader(address.vnode)),
+        }
+    }
+
+    /// The term in which this shard leads the vnode of an address.
+    pub(crate) fn check_leader(&self, address: Address<'_>) -> Result<u64, Refusal> {
+        self.check_owner(address)?;
+        self.replication.leading(address.vnode).ok_or_else(|| self.not_leader(address.vnode))
+    }
+
+    /// Waits until a read here sees every write of the vnode that was acknowledged before; the term in which that holds.
+    pub(crate) async fn read_as_leader(&self, vnode: VnodeId) -> Result<u64, Refusal> {
+        let allowed = self.replication.read(vnode).await;
+        allowed.map_err(|not_read| match not_read {
+            NotRead::NotLeader => self.not_leader(vnode),
+            NotRead::TooLate => Refusal::internal(),
+        })
+    }
+
+    /// Waits until a read here may be answered: a consistent one as the leader, another one from what there is.
+    pub(crate) async fn may_read(&self, vnode: VnodeId, consistent: bool) -> Result<(), Refusal> {
+        if !consistent && self.replication.has(vnode) {
+            return Ok(());
+        }
+        self.read_as_leader(vnode).await.map(drop)
+    }
+
+    /// Who leads the vnode, as far as this shard knows; nobody at this moment, perhaps.
+    pub(crate) fn not_leader(&self, vnode: VnodeId) -> Refusal {
+        let map = self.tables.map();
+        let here = self.replication.is_here(vnode);
+        match self.replication.leader_of(vnode).filter(|place| *place != self.place()) {
+            Some(leader) => moved(&map, leader),
+            None if here => Refusal::Busy,
+            None => match map.replicas(vnode) {
+                Some(replicas) if replicas.first().place != self.place() => {
+                    moved(&map, replicas.first().place)
+                }
+                _ => moved(&map, self.place()),
+            },
+        }
     }
 
     /// The storage keys of a table that lie in a vnode.
@@ -106,4 +148,8 @@ impl<R: Runtime> Shard<R> {
         let (from, to) = self.tables.map().ring.range(vnode).ok_or_else(Refusal::internal)?;
         Ok(token_range(keyspace::ITEMS, table, from, to))
     }
+}
+
+fn moved(map: &Map, to: Place) -> Refusal {
+    Refusal::Moved(Moved { epoch: map.ring.epoch, node: to.node.0, shard: to.shard.0 })
 }

@@ -8,8 +8,10 @@
 //! - `operation`: what it does: `read`, `write`, `scan`.
 //! - `latch`: one write of a key at a time. `clock`: stamps that never go back. `admission`: how much at once.
 //! - `command`: the effects that a log entry carries. `stored`: what the tree keeps under a key.
-//! - `replication`: how a command becomes committed; a majority of one stands where Raft will stand.
-//! - `consensus`: Raft for one vnode, without I/O; not wired in yet.
+//! - `replication`: how a command becomes committed: by the own log on a node that is alone, else by the replicas of its vnode.
+//! - `consensus`: Raft for one vnode, without I/O.
+//! - `image`: a vnode's whole content, copied to a replica that is too far behind.
+//! - `report`: leaders tell the catalog what their groups have become.
 //! - `apply`, `recovery`: committed entries go into the tree, now and after a crash.
 //! - `scrub`: the log's segments are read now and then, so that rot is found while what they held is still in memory.
 //! - `catalog`: which tables there are, on shard 0; the map for everybody. `tables`: that map, by id.
@@ -42,14 +44,17 @@ mod command;
 mod consensus;
 mod dispatch;
 mod error;
+mod image;
 mod latch;
 mod operation;
 mod recovery;
 mod refusal;
 mod replication;
+mod report;
 mod scrub;
 mod stored;
 mod tables;
 
 pub use error::Error;
+pub use replication::{Answer, Canary, Counts, Observer, ReplicationOptions, Standing, Wire};
 pub use shard::{Shard, ShardOptions, ShardStats};

@@ -3,15 +3,20 @@
 //! An entry is applied when its index is above the tree's flushed mark of its vnode; the mark and the data it stands
 //! for became durable in one manifest edit, so nothing is skipped and nothing applied twice (pattern 19, rule L3).
 //!
+//! A shard whose vnodes have replicas elsewhere applies nothing here: [`gather`] reads what its groups need, and they hand out
+//! what is committed as they always do.
+//!
 //! Promises: a gap, an entry of a foreign vnode or a command that cannot be read stops the opening; nothing on disk is
 //! changed then. A crash during recovery is like one before it.
 
 use crate::clock::Clock;
 use crate::command::{Command, RECORD_KIND};
 use crate::error::Error;
+use crate::replication::{Found, Replicas};
 use crate::shard::ShardOptions;
 use lsm::log::{Record, Replay};
 use lsm::{Mark, Tree, WriteBatch};
+use model::key::keyspace;
 use model::ring::VnodeId;
 use runtime::Runtime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +60,31 @@ pub async fn replay<R: Runtime>(
         }
     }
     Ok(applied)
+}
+
+/// What the tree and the log hold of a shard's replicas.
+pub async fn gather<R: Runtime>(
+    rt: &R,
+    options: &ShardOptions,
+    tree: &Tree<R>,
+    mut replay: Replay<R>,
+) -> Result<Replicas, Error> {
+    let senseless = |vnode, what| Error::Senseless { shard: options.shard, vnode, what };
+    let mark = |stream| tree.flushed_mark(stream);
+    let mut found = Found::default();
+    let range = lsm::Range::half_open(&[keyspace::GROUPS], &[keyspace::GROUPS + 1]);
+    let mut records = tree.view().scan(range, lsm::Direction::Forward);
+    while let Some((key, value)) = records.next().await? {
+        found.kept(key, value).map_err(|what| senseless(VnodeId(u32::MAX), what))?;
+    }
+    while let Some((_, record)) = replay.next().await? {
+        let vnode = VnodeId(record.stream as u32);
+        found.logged(&record, mark).map_err(|what| senseless(vnode, what))?;
+        if rt.should_yield() {
+            rt.yield_now().await;
+        }
+    }
+    found.finish(mark).map_err(|(vnode, what)| senseless(vnode, what))
 }
 
 /// Whether a record follows what came before it: no gap to the entry before, none to what the tree has.

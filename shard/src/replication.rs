@@ -1,36 +1,57 @@
-//! Replication: how a vnode's command becomes committed. Here stands a majority of one; Raft comes in its place.
+//! Replication: how a vnode's command becomes committed.
 //!
 //! ```text
-//! propose(vnode, command) --> log.append --> pending --durable--> next_committed() --> the applier
+//! propose(vnode, command) --> log, other replicas --> next_committed() --> the applier --> receipt
 //! ```
 //!
 //! The seam is these words: a leader proposes a command to its group and gets a receipt; `next_committed` gives
 //! entries, each group's in order of index without a gap; who applied an entry opens its receipt. An entry without a
-//! receipt (a replay now, a follower later) is applied all the same.
+//! receipt (of a follower) is applied all the same.
 //!
-//! A group of one commits an entry when the local log has it durably, and the log is durable in order of appending. So one
-//! queue serves all groups of the shard, and the log's group commit is theirs.
+//! There are two kinds behind it, and a shard has one of them for all of its vnodes:
+//!
+//! - `alone`: the node has no others beside it and never will (`torc serve`). Durable in the own log is committed.
+//! - `cluster`: each vnode is a Raft group (`consensus`) with replicas on other nodes. `replica` is one of them here, `outbox` what
+//!   they say to others, `record` what they write down, `recover` how that is read again, `membership` how the members come to be
+//!   those that the map wants.
 //!
 //! Promises: `propose` either takes the command or gives it back with the reason; once taken it does not depend on its
 //! proposer any more. Leaves to others: what a command means (`command`), applying it (`apply`).
 
-use crate::command::RECORD_KIND;
+mod alone;
+mod cluster;
+mod membership;
+mod outbox;
+pub mod record;
+mod recover;
+mod replica;
+
+pub use alone::{Alone, TERM};
+pub use cluster::{Canary, Cluster, ClusterParts, Counts, Gone, Install, Observer, ReplicationOptions};
+pub use membership::Standing;
+pub use outbox::{Answer, Wire};
+pub use recover::{Found, Replicas};
+
 use crate::latch::Guard;
 use bytes::Bytes;
-use lsm::log::{Log, Position, Record};
-use model::ring::VnodeId;
+use lsm::log::Log;
+use model::ring::{Place, VnodeId};
+use record::Base;
 use runtime::Runtime;
-use runtime::sync::{Notify, Receiver, Sender, oneshot};
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
-
-/// The term of a group of one: it has never had another leader.
-pub const TERM: u64 = 1;
+use runtime::sync::{Notify, Receiver, Sender};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
 /// A command that somebody wants in a vnode's log.
 pub struct Proposal {
     /// Whose log.
     pub vnode: VnodeId,
+    /// The term in which what the command rests on was read: in another term it may not be so any more.
+    pub term: u64,
     /// The command's bytes.
     pub command: Bytes,
     /// The latch of the key that it writes, held until it is applied.
@@ -41,26 +62,105 @@ pub struct Proposal {
 pub struct Refused {
     /// As it was given.
     pub proposal: Proposal,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a proposal was not taken.
+pub enum Why {
     /// The log's reason.
-    pub why: lsm::Error,
+    Storage(lsm::Error),
+    /// This shard does not lead the vnode in that term.
+    NotLeader,
+}
+
+/// Why a strong read cannot be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRead {
+    /// This shard does not lead the vnode.
+    NotLeader,
+    /// It was not allowed in time.
+    TooLate,
+}
+
+/// Why the proposer of a command was not told that it is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// The command is surely not applied, and never will be.
+    Lost,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What the applier is to do, in this order.
+pub enum Committed {
+    /// An entry.
+    Entry(Entry),
+    /// A state that is durable in the log becomes the tree's.
+    Keep(Keep),
+    /// What the tree keeps of a replica that is gone goes.
+    Forget {
+        /// Whose.
+        vnode: VnodeId,
+        /// The number of the state that said so.
+        number: u64,
+    },
 }
 
 /// A committed entry.
 pub struct Entry {
     /// Whose.
     pub vnode: VnodeId,
+    /// Of which replica; 0 when it is alone.
+    pub peer: u64,
     /// Its index in that vnode's log.
     pub index: u64,
-    /// The command's bytes.
-    pub command: Bytes,
+    /// Its term.
+    pub term: u64,
+    /// What it does.
+    pub what: What,
     /// Who waits for it to be applied.
-    pub receipt: Receipt,
+    pub receipt: Option<Receipt>,
+}
+
+/// What an entry does.
+pub enum What {
+    /// A command's effects.
+    Command(Bytes),
+    /// Nothing: a new leader's first entry.
+    Nothing,
+    /// The membership changes.
+    Change(Box<raft::eraftpb::Entry>),
+}
+
+/// A state for the tree.
+pub struct Keep {
+    /// Whose.
+    pub vnode: VnodeId,
+    /// Its number.
+    pub number: u64,
+    /// Its bytes.
+    pub state: Vec<u8>,
+    /// The standing that comes with it.
+    pub standing: Option<Base>,
+}
+
+impl Committed {
+    /// Bytes of its command.
+    fn bytes(&self) -> usize {
+        match self {
+            Committed::Entry(Entry { what: What::Command(command), .. }) => command.len(),
+            Committed::Entry(_) | Committed::Keep(_) | Committed::Forget { .. } => 0,
+        }
+    }
 }
 
 /// What is opened when an entry is applied: first the latch, then the wait of its proposer.
 pub struct Receipt {
     latch: Option<Guard>,
-    applied: Sender<()>,
+    applied: Sender<Result<(), Undone>>,
+    /// The room that its command takes among those that are pending.
+    _room: Option<Room>,
 }
 
 impl Receipt {
@@ -68,13 +168,81 @@ impl Receipt {
     pub fn open(self) {
         drop(self.latch);
         // A proposer that went away does not want to know.
-        let _ = self.applied.send(());
+        let _ = self.applied.send(Ok(()));
+    }
+
+    /// The entry will not be applied, or nobody knows.
+    fn refuse(self, why: Undone) {
+        drop(self.latch);
+        let _ = self.applied.send(Err(why));
+    }
+}
+
+/// The wait for a command to be applied.
+pub struct Wait {
+    receiver: Receiver<Result<(), Undone>>,
+}
+
+impl Future for Wait {
+    type Output = Result<(), Undone>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let received = Pin::new(&mut self.receiver).poll(context);
+        received.map(|outcome| outcome.unwrap_or(Err(Undone::Unknown)))
+    }
+}
+
+/// Bytes of commands that were proposed and are not applied yet: bounded.
+struct Pending {
+    bytes: Cell<usize>,
+    bytes_max: usize,
+    /// Who waits for room.
+    waiting: Cell<usize>,
+    changed: Notify,
+}
+
+/// What one command takes of it, until this is dropped.
+struct Room {
+    pending: Rc<Pending>,
+    bytes: usize,
+}
+
+impl Pending {
+    fn new(bytes_max: usize) -> Rc<Pending> {
+        Rc::new(Pending { bytes: Cell::new(0), bytes_max, waiting: Cell::new(0), changed: Notify::new() })
+    }
+
+    /// Whether a command of so many bytes may join those that are pending.
+    fn has_room(&self, size: usize) -> bool {
+        let pending = self.bytes.get();
+        pending == 0 || pending + size <= self.bytes_max
+    }
+
+    fn take(self: &Rc<Self>, bytes: usize) -> Room {
+        self.bytes.set(self.bytes.get() + bytes);
+        Room { pending: self.clone(), bytes }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.pending.bytes.set(self.pending.bytes.get() - self.bytes);
+        if self.pending.waiting.get() > 0 {
+            self.pending.changed.notify_all();
+        }
     }
 }
 
 /// Counts one who waits, until it is dropped.
 struct Waiting<'a> {
     count: &'a Cell<usize>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a Cell<usize>) -> Waiting<'a> {
+        count.set(count.get() + 1);
+        Waiting { count }
+    }
 }
 
 impl Drop for Waiting<'_> {
@@ -84,138 +252,138 @@ impl Drop for Waiting<'_> {
 }
 
 /// All groups of one shard.
-pub struct Replication<R: Runtime> {
-    log: Log<R>,
-    /// By vnode: the index of its next entry.
-    next_index: RefCell<BTreeMap<VnodeId, u64>>,
-    pending: RefCell<VecDeque<(Position, Entry)>>,
-    /// Bytes of their commands.
-    pending_bytes: Cell<usize>,
-    pending_bytes_max: usize,
-    /// Proposers that wait for room.
-    waiting: Cell<usize>,
-    durable: Cell<Position>,
-    failed: Cell<bool>,
-    changed: Notify,
+pub enum Replication<R: Runtime> {
+    /// Each has one replica, for ever.
+    Alone(Alone<R>),
+    /// Each has replicas on other nodes.
+    Cluster(Box<Cluster<R>>),
 }
 
 impl<R: Runtime> Replication<R> {
-    /// The groups of these vnodes, each with the index of its next entry.
-    ///
-    /// Commands that are proposed and not applied take at most `pending_bytes_max` bytes, or one command.
-    pub fn new(log: Log<R>, next_index: BTreeMap<VnodeId, u64>, pending_bytes_max: usize) -> Replication<R> {
-        Replication {
-            durable: Cell::new(log.durable_position()),
-            log,
-            next_index: RefCell::new(next_index),
-            pending: RefCell::new(VecDeque::new()),
-            pending_bytes: Cell::new(0),
-            pending_bytes_max,
-            waiting: Cell::new(0),
-            failed: Cell::new(false),
-            changed: Notify::new(),
+    /// The groups of these vnodes, each with the index that it has applied, on a node that is alone.
+    pub fn alone(log: Log<R>, applied: BTreeMap<VnodeId, u64>, pending_bytes_max: usize) -> Replication<R> {
+        Replication::Alone(Alone::new(log, applied, pending_bytes_max))
+    }
+
+    /// The replicated groups, if these are.
+    pub fn cluster(&self) -> Option<&Cluster<R>> {
+        match self {
+            Replication::Alone(_) => None,
+            Replication::Cluster(cluster) => Some(cluster),
         }
     }
 
-    /// Appends a command to a vnode's log. The receiver resolves when the entry is committed and applied.
-    pub fn propose(&self, proposal: Proposal) -> Result<Receiver<()>, Refused> {
-        if self.failed.get() {
-            return Err(Refused { proposal, why: lsm::Error::Closed });
-        }
-        if !self.has_room(proposal.command.len()) {
-            return Err(Refused { proposal, why: lsm::Error::Busy });
-        }
-        let index = self.next_index(proposal.vnode);
-        let record = Record {
-            kind: RECORD_KIND,
-            stream: u64::from(proposal.vnode.0),
-            term: TERM,
-            index,
-            payload: &proposal.command,
+    /// Gives a command to a vnode's group. The wait ends when its entry is committed and applied.
+    pub fn propose(&self, proposal: Proposal) -> Result<Wait, Refused> {
+        let receiver = match self {
+            Replication::Alone(alone) => alone.propose(proposal)?,
+            Replication::Cluster(cluster) => cluster.propose(proposal)?,
         };
-        let position = match self.log.append(record) {
-            Ok(position) => position,
-            Err(why) => return Err(Refused { proposal, why }),
-        };
-        let Proposal { vnode, command, latch } = proposal;
-        self.next_index.borrow_mut().insert(vnode, index + 1);
-        let (applied, receiver) = oneshot();
-        let entry = Entry { vnode, index, command, receipt: Receipt { latch, applied } };
-        self.push(position, entry);
-        Ok(receiver)
+        Ok(Wait { receiver })
     }
 
     /// Waits until a proposal with a command of so many bytes has a chance to be taken.
     pub async fn ready(&self, size: usize) -> Result<(), lsm::Error> {
-        loop {
-            let changed = self.changed.notified();
-            if self.failed.get() {
-                return Err(lsm::Error::Closed);
-            }
-            if self.has_room(size) {
-                return self.log.ready().await;
-            }
-            self.waiting.set(self.waiting.get() + 1);
-            let _waiting = Waiting { count: &self.waiting };
-            changed.await;
+        match self {
+            Replication::Alone(alone) => alone.ready(size).await,
+            Replication::Cluster(cluster) => cluster.ready(size).await,
         }
     }
 
-    /// The next committed entry of any group.
-    pub async fn next_committed(&self) -> Result<Entry, lsm::Error> {
-        loop {
-            let changed = self.changed.notified();
-            let front = self.pending.borrow().front().map(|(position, _)| *position);
-            match front {
-                None => changed.await,
-                Some(position) if position <= self.durable.get() => {
-                    let (_, entry) = self.pending.borrow_mut().pop_front().expect("there is a front");
-                    return Ok(self.taken(entry));
-                }
-                Some(_) => self.durable.set(self.log.durable_beyond(self.durable.get()).await?),
+    /// Whether a replica of the vnode is here.
+    pub fn is_here(&self, vnode: VnodeId) -> bool {
+        match self {
+            Replication::Alone(alone) => alone.has(vnode),
+            Replication::Cluster(cluster) => cluster.is_here(vnode),
+        }
+    }
+
+    /// The term in which this shard leads a vnode; a proposal names it.
+    pub fn leading(&self, vnode: VnodeId) -> Option<u64> {
+        match self {
+            Replication::Alone(alone) => alone.has(vnode).then_some(TERM),
+            Replication::Cluster(cluster) => cluster.leading(vnode),
+        }
+    }
+
+    /// The term in which this shard leads a vnode and has applied all that was acknowledged before.
+    pub fn leads(&self, vnode: VnodeId) -> Option<u64> {
+        match self {
+            Replication::Alone(alone) => alone.has(vnode).then_some(TERM),
+            Replication::Cluster(cluster) => cluster.leads(vnode),
+        }
+    }
+
+    /// Waits until what is applied holds every write of the vnode that was acknowledged before; the term in which this
+    /// shard leads it.
+    pub async fn read(&self, vnode: VnodeId) -> Result<u64, NotRead> {
+        match self {
+            Replication::Alone(_) => Ok(TERM),
+            Replication::Cluster(cluster) => cluster.read(vnode).await,
+        }
+    }
+
+    /// Whether eventual reads of the vnode can be answered here.
+    pub fn has(&self, vnode: VnodeId) -> bool {
+        match self {
+            Replication::Alone(alone) => alone.has(vnode),
+            Replication::Cluster(cluster) => cluster.has(vnode),
+        }
+    }
+
+    /// Where the vnode's leader is, as far as is known here.
+    pub fn leader_of(&self, vnode: VnodeId) -> Option<Place> {
+        self.cluster().and_then(|cluster| cluster.leader_of(vnode))
+    }
+
+    /// What is to be applied next.
+    pub async fn next_committed(&self) -> Result<Committed, lsm::Error> {
+        match self {
+            Replication::Alone(alone) => Ok(Committed::Entry(alone.next_committed().await?)),
+            Replication::Cluster(cluster) => cluster.next_committed().await,
+        }
+    }
+
+    /// An entry is about to be applied, right after the one before it. The standing that is kept with it, if that
+    /// changes; or nothing is to be done.
+    pub fn applying(&self, entry: &Entry) -> Result<Option<Base>, Gone> {
+        match self {
+            Replication::Alone(alone) => {
+                alone.applying(entry);
+                Ok(None)
             }
+            Replication::Cluster(cluster) => cluster.applying(entry),
+        }
+    }
+
+    /// It is applied.
+    pub fn applied(&self, vnode: VnodeId, peer: u64, index: u64) {
+        if let Replication::Cluster(cluster) = self {
+            cluster.applied(vnode, peer, index);
+        }
+    }
+
+    /// Up to which index the log need not keep a stream, when the tree's flushed mark of it is `mark`.
+    pub fn covered(&self, stream: u64, mark: u64) -> u64 {
+        match self {
+            Replication::Alone(_) => mark,
+            Replication::Cluster(cluster) => cluster.covered(stream, mark),
         }
     }
 
     /// Nothing more will be applied: refuses every proposal, and tells those who wait that nobody knows.
     pub fn fail(&self) {
-        self.failed.set(true);
-        // Receipts wake tasks when they are dropped, so nothing is borrowed while they are.
-        let pending = std::mem::take(&mut *self.pending.borrow_mut());
-        drop(pending);
-        self.changed.notify_all();
-    }
-
-    /// Entries that are proposed and not yet handed out as committed, and their bytes.
-    pub fn pending(&self) -> (usize, usize) {
-        (self.pending.borrow().len(), self.pending_bytes.get())
-    }
-
-    /// Whether a command of so many bytes may join those that are pending.
-    fn has_room(&self, size: usize) -> bool {
-        let pending = self.pending_bytes.get();
-        pending == 0 || pending + size <= self.pending_bytes_max
-    }
-
-    /// The entry leaves the queue; who found no room looks again.
-    fn taken(&self, entry: Entry) -> Entry {
-        self.pending_bytes.set(self.pending_bytes.get() - entry.command.len());
-        if self.waiting.get() > 0 {
-            self.changed.notify_all();
+        match self {
+            Replication::Alone(alone) => alone.fail(),
+            Replication::Cluster(cluster) => cluster.fail(),
         }
-        entry
     }
 
-    fn next_index(&self, vnode: VnodeId) -> u64 {
-        *self.next_index.borrow().get(&vnode).expect("only a vnode of this shard is proposed to")
-    }
-
-    fn push(&self, position: Position, entry: Entry) {
-        let mut pending = self.pending.borrow_mut();
-        assert!(pending.back().is_none_or(|(last, _)| *last < position), "the log's positions grow");
-        self.pending_bytes.set(self.pending_bytes.get() + entry.command.len());
-        pending.push_back((position, entry));
-        drop(pending);
-        self.changed.notify_all();
+    /// Entries that wait to be applied, and bytes of commands that were proposed and are not applied yet.
+    pub fn pending(&self) -> (usize, usize) {
+        match self {
+            Replication::Alone(alone) => alone.pending(),
+            Replication::Cluster(cluster) => cluster.pending(),
+        }
     }
 }

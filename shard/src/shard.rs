@@ -4,16 +4,17 @@ use crate::admission::Admission;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::image::Images;
 use crate::latch::Latches;
 use crate::node::{Identity, shard_dir, sync_ancestors};
 use crate::recovery;
-use crate::replication::Replication;
+use crate::replication::{Cluster, ClusterParts, Counts, Replication, ReplicationOptions, Standing, Wire};
 use crate::tables::Tables;
 use lsm::log::{Log, LogOptions};
 use lsm::{Arena, Tree, TreeOptions};
 use model::key::token_high_of_key;
 use model::placement::Limits;
-use model::ring::{CATALOG, Place, ShardId, VnodeId};
+use model::ring::{CATALOG, NodeId, PeerId, Place, ShardId, VnodeId};
 use net::mesh::{CallError, Handler, Mesh};
 use runtime::sync::{Either, Notified, Notify, select};
 use runtime::{Mono, Runtime};
@@ -66,6 +67,10 @@ pub struct ShardOptions {
     pub log: LogOptions,
     /// The tree.
     pub tree: TreeOptions,
+    /// How to reach the shards of other nodes; none on a node that is alone, for ever.
+    pub wire: Option<Wire>,
+    /// Times and sizes of replication.
+    pub replication: ReplicationOptions,
     /// Takes a line about something that a client was answered with "internal server error" for.
     pub report: Rc<dyn Fn(&str)>,
 }
@@ -103,6 +108,8 @@ impl ShardOptions {
             log_scrub_every: Duration::from_secs(3600),
             log,
             tree,
+            wire: None,
+            replication: ReplicationOptions::default(),
             report: Rc::new(|line| eprintln!("torc: {line}")),
         }
     }
@@ -123,6 +130,8 @@ pub struct ShardStats {
     pub disk_full: bool,
     /// How much may be written before the tree slows writers, and how fast.
     pub budget: lsm::Budget,
+    /// The replicas on this shard; on a node that is alone they are not counted.
+    pub replication: Counts,
     /// The log's.
     pub log: lsm::log::Stats,
     /// The tree's.
@@ -151,14 +160,16 @@ pub struct Shard<R: Runtime> {
     pub(crate) catalog: Option<Catalog>,
     /// How shards of other nodes are asked.
     pub(crate) far: RefCell<Option<Far>>,
-    /// By vnode: the highest index that is applied.
-    pub(crate) applied: RefCell<std::collections::BTreeMap<VnodeId, u64>>,
     /// Where commands are put together: the memory that the memtable then keeps.
     pub(crate) arena: RefCell<Arena>,
     /// The disk is nearly full: only deletes are taken.
     pub(crate) disk_full: Cell<bool>,
     /// An entry cannot be applied now: the tree takes none.
     pub(crate) tree_waits: Cell<bool>,
+    /// The images that this shard offers.
+    pub(crate) images: Images<R>,
+    /// The last mark of what was applied without an entry.
+    pub(crate) unlogged: Cell<u64>,
     /// SSTables that were reported as damaged.
     reported: RefCell<Vec<lsm::CorruptTable>>,
     stopped: Cell<bool>,
@@ -176,8 +187,21 @@ impl<R: Runtime> Shard<R> {
         let tree = Tree::open(rt.clone(), options.tree.clone()).await?;
         let clock = Clock::default();
         let (log, replay) = Log::open(rt.clone(), options.log.clone()).await?;
-        let applied = recovery::replay(&rt, &options, &tree, replay, &clock, &vnodes).await?;
-        let next_index = applied.iter().map(|(vnode, index)| (*vnode, index + 1)).collect();
+        let replication = match options.wire.clone() {
+            None => {
+                let replayed = recovery::replay(&rt, &options, &tree, replay, &clock, &vnodes);
+                let applied = Box::pin(replayed).await?;
+                Replication::alone(log.clone(), applied, options.pending_bytes_max)
+            }
+            Some(wire) => {
+                let found = Box::pin(recovery::gather(&rt, &options, &tree, replay)).await?;
+                let parts = cluster_parts(&rt, &options, &log, &tree, wire);
+                let cluster = Cluster::open(parts, found);
+                Box::pin(cluster.follow(&mesh.map().get())).await?;
+                Replication::Cluster(Box::new(cluster))
+            }
+        };
+        let far = options.wire.as_ref().map(|wire| wire.call.clone());
         let catalog = match options.shard {
             ShardId(0) => Some(Catalog::open(&options, &tree, &mesh.map().get()).await?),
             _ => None,
@@ -187,11 +211,12 @@ impl<R: Runtime> Shard<R> {
             latches: Latches::new(&rt),
             admission: Admission::new(options.operations_max, options.operation_bytes_max),
             tables: Tables::new(mesh.map().clone()),
-            replication: Replication::new(log.clone(), next_index, options.pending_bytes_max),
-            applied: RefCell::new(applied),
+            replication,
             arena: RefCell::new(Arena::new(ARENA_CHUNK_BYTES)),
             disk_full: Cell::new(false),
             tree_waits: Cell::new(false),
+            images: Images::default(),
+            unlogged: Cell::new(0),
             reported: RefCell::default(),
             stopped: Cell::new(false),
             stop: Notify::new(),
@@ -202,7 +227,7 @@ impl<R: Runtime> Shard<R> {
             log,
             clock,
             catalog,
-            far: RefCell::default(),
+            far: RefCell::new(far),
         };
         Ok(Rc::new(shard))
     }
@@ -210,6 +235,13 @@ impl<R: Runtime> Shard<R> {
     /// How shards of other nodes are asked from now on. Until then there are none.
     pub fn set_far(&self, far: Far) {
         *self.far.borrow_mut() = Some(far);
+    }
+
+    /// Takes a payload of replicas from a shard of another node: for whoever listens to the wire.
+    pub fn receive(&self, from: NodeId, payload: bytes::Bytes) {
+        if let Some(cluster) = self.replication.cluster() {
+            cluster.receive(from, payload);
+        }
     }
 
     /// What answers this shard's requests: for [`Mesh::set_handler`].
@@ -239,7 +271,9 @@ impl<R: Runtime> Shard<R> {
         let watch = Box::pin(async { Err(self.watch_disk().await) });
         let catalog = Box::pin(async { Err(self.run_catalog().await) });
         let scrub = Box::pin(async { Err(self.scrub_log().await) });
-        let outcome = first(stopped, first(apply, first(release, first(watch, first(catalog, scrub))))).await;
+        let replicate = Box::pin(async { Err(self.replicate().await) });
+        let tasks = first(release, first(watch, first(catalog, first(scrub, replicate))));
+        let outcome = first(stopped, first(apply, tasks)).await;
         if outcome.is_err() {
             self.admission.shut();
             self.replication.fail();
@@ -258,6 +292,45 @@ impl<R: Runtime> Shard<R> {
         Ok(())
     }
 
+    /// The term in which this shard leads a vnode, if it does.
+    pub fn leading(&self, vnode: VnodeId) -> Option<u64> {
+        self.replication.leading(vnode)
+    }
+
+    /// The same, once it has applied all that was acknowledged before: from then on its tree is the truth.
+    pub fn leads(&self, vnode: VnodeId) -> Option<u64> {
+        self.replication.leads(vnode)
+    }
+
+    /// Resolves when leadership of some vnode begins or ends here; never on a node that is alone.
+    pub fn leadership_changed(&self) -> impl Future<Output = ()> + use<R> {
+        let changed = self.replication.cluster().map(|cluster| cluster.leadership().notified());
+        async {
+            match changed {
+                Some(changed) => changed.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Vnodes led here whose members are what the map asked for, while the map says that they are still on their way: for the
+    /// catalog to know.
+    pub fn reached(&self) -> Vec<Standing> {
+        self.replication.cluster().map_or_else(Vec::new, |cluster| cluster.reached())
+    }
+
+    /// Hands all leadership to other nodes, for a planned stop; waits for that, but no longer than `wait_max`.
+    pub async fn hand_over_all(&self, wait_max: Duration) {
+        if let Some(cluster) = self.replication.cluster() {
+            cluster.hand_over_all(wait_max).await;
+        }
+    }
+
+    /// Hands leadership of one vnode to a replica; false when this shard does not lead it.
+    pub fn hand_over(&self, vnode: VnodeId, to: PeerId) -> bool {
+        self.replication.cluster().is_some_and(|cluster| cluster.hand_over_to(vnode, to))
+    }
+
     /// Figures of this moment.
     pub fn stats(&self) -> ShardStats {
         let (pending, pending_bytes) = self.replication.pending();
@@ -268,6 +341,7 @@ impl<R: Runtime> Shard<R> {
             latches: self.latches.held(),
             disk_full: self.disk_full.get(),
             budget: self.tree.budget(),
+            replication: self.replication.cluster().map_or_else(Counts::default, |cluster| cluster.counts()),
             log: self.log.stats(),
             tree: self.tree.stats(),
         }
@@ -306,7 +380,53 @@ impl<R: Runtime> Shard<R> {
     }
 
     fn release_covered(&self) {
-        self.log.release(|stream| self.tree.flushed_mark(stream));
+        if let Some(cluster) = self.replication.cluster() {
+            cluster.flushed();
+        }
+        self.log.release(|stream| self.replication.covered(stream, self.tree.flushed_mark(stream)));
+    }
+
+    /// Keeps the replicas going; on a node that is alone there are none.
+    async fn replicate(&self) -> Error {
+        let Some(cluster) = self.replication.cluster() else { return std::future::pending().await };
+        // Boxed for the same reason as what `run` waits for.
+        let turns = Box::pin(async {
+            cluster.take_turns().await;
+            lsm::Error::Closed
+        });
+        let time = Box::pin(async {
+            cluster.keep_time().await;
+            lsm::Error::Closed
+        });
+        let offers = Box::pin(async {
+            self.offer_images(cluster).await;
+            lsm::Error::Closed
+        });
+        let gone = Box::pin(async {
+            self.drop_gone(cluster).await;
+            lsm::Error::Closed
+        });
+        let reports = Box::pin(async {
+            self.report_reached(cluster).await;
+            lsm::Error::Closed
+        });
+        let map = Box::pin(self.follow_map(cluster));
+        let installs = Box::pin(self.install_images(cluster));
+        let log = first(Box::pin(cluster.follow_log()), Box::pin(cluster.work_off()));
+        let content = first(offers, first(gone, first(installs, reports)));
+        first(first(turns, time), first(map, first(log, content))).await.into()
+    }
+
+    /// Makes and gives up replicas as the map says; returns when the log has failed.
+    async fn follow_map(&self, cluster: &Cluster<R>) -> lsm::Error {
+        loop {
+            let again = cluster.follow_again();
+            let map = self.mesh.map().get();
+            if let Err(error) = cluster.follow(&map).await {
+                return error;
+            }
+            select(self.mesh.map().at_least(map.version + 1), again).await;
+        }
     }
 
     /// Notices a file system that is nearly full before anything fails on it, and one that has room again.
@@ -352,6 +472,26 @@ impl<R: Runtime> Shard<R> {
 
     fn report(&self, what: &str) {
         (self.options.report)(&format!("{}: {what}", self.options.dir.display()));
+    }
+}
+
+fn cluster_parts<R: Runtime>(
+    rt: &R,
+    options: &ShardOptions,
+    log: &Log<R>,
+    tree: &Tree<R>,
+    wire: Wire,
+) -> ClusterParts<R> {
+    let tree = tree.clone();
+    ClusterParts {
+        rt: rt.clone(),
+        log: log.clone(),
+        wire,
+        place: Place { node: options.identity.number, shard: options.shard },
+        options: options.replication.clone(),
+        pending_bytes_max: options.pending_bytes_max,
+        mark: Rc::new(move |stream| tree.flushed_mark(stream)),
+        report: options.report.clone(),
     }
 }
 

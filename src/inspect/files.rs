@@ -12,7 +12,7 @@ use shard::inspect::Names;
 use shard::node::{self, shard_dir};
 
 use super::LookArgs;
-use super::show::{Line, Printer, command, hex, hex32, hex64, key, value};
+use super::show::{Line, Printer, hex, hex32, hex64, key, record_meaning, value};
 
 /// Tells what is at `path`; false if something there is damaged.
 pub async fn look<R: Runtime>(
@@ -197,7 +197,7 @@ impl<R: Runtime> Looker<'_, R> {
         if !wanted || !left.take() {
             return;
         }
-        let payload = command(&self.names, shard::inspect::command(record.kind, record.payload));
+        let payload = record_meaning(&self.names, shard::inspect::meaning(record.kind, record.payload));
         let line = Line::new("record", 3)
             .fact("offset", about.offset)
             .fact("position", about.position)

@@ -9,7 +9,7 @@ use lsm::inspect::Problem;
 use model::item::Value;
 use model::ring::Replica;
 use serde_json::{Value as Json, json};
-use shard::inspect::{CommandAbout, EffectAbout, KeyAbout, Names, ValueAbout};
+use shard::inspect::{EffectAbout, KeyAbout, Names, RecordMeaning, StandingAbout, StateAbout, ValueAbout};
 
 use super::Hex;
 
@@ -142,6 +142,7 @@ pub fn key(names: &Names, key: &[u8]) -> Json {
         KeyAbout::ItemOfUnknown { table, token_high } => {
             json!({"table_id": table.0, "token": hex64(token_high), "hex": hex(key)})
         }
+        KeyAbout::Replica(vnode) => json!({"replica_of_vnode": vnode.0, "hex": hex(key)}),
         KeyAbout::Senseless(what) => json!({"senseless": what, "hex": hex(key)}),
     }
 }
@@ -170,14 +171,30 @@ pub fn value(about: &ValueAbout) -> Json {
             let replicas: Vec<Json> = replicas.iter().map(replica).collect();
             json!({"stamp": stamp, "epoch": epoch, "start": hex64(*start), "replicas": replicas})
         }
+        ValueAbout::State(number, about) => json!({"number": number, "state": state(about)}),
+        ValueAbout::Standing(about) => standing(about),
         ValueAbout::Senseless(what) => json!({"senseless": what}),
     }
 }
 
+fn state(about: &StateAbout) -> Json {
+    json!({
+        "peer": about.peer, "born": about.born, "term": about.term, "vote": about.vote, "commit": about.commit,
+        "begins": about.begins.as_ref().map(standing), "anew": about.anew, "installing": about.installing,
+        "destroyed": about.destroyed,
+    })
+}
+
+fn standing(about: &StandingAbout) -> Json {
+    json!({"index": about.index, "term": about.term, "voters": about.voters, "learners": about.learners})
+}
+
 /// What a log record's payload means.
-pub fn command(names: &Names, about: Result<CommandAbout, String>) -> Json {
+pub fn record_meaning(names: &Names, about: Result<RecordMeaning, String>) -> Json {
     let about = match about {
-        Ok(about) => about,
+        Ok(RecordMeaning::Command(about)) => about,
+        Ok(RecordMeaning::State(about)) => return json!({"state": state(&about)}),
+        Ok(RecordMeaning::Change(steps)) => return json!({"members": steps}),
         Err(what) => return json!({"senseless": what}),
     };
     let effect = |effect: &EffectAbout| match effect {

@@ -85,6 +85,7 @@ fn requests() -> Vec<Request> {
         Operation::Cluster(Cluster::Report(Report { vnode: 9, epoch: 77, voters: vec![1, 2, 3] })),
         Operation::Cluster(Cluster::Pause(true)),
         Operation::Cluster(Cluster::Status),
+        Operation::Image(ImageAsk { vnode: 9, peer: 31, index: 1 << 40, after: b"key".to_vec() }),
     ];
     operations.into_iter().map(|operation| Request { epoch: 11, operation }).collect()
 }
@@ -97,6 +98,14 @@ fn member(shard_count: usize) -> Member {
         addresses: vec!["10.0.0.1:7000".to_string(); shard_count],
         http: Some("10.0.0.1:8000".to_string()),
     }
+}
+
+fn image_pairs() -> Items {
+    let mut pairs = Items::default();
+    for bytes in [&b"a"[..], b"one", b"b", b""] {
+        pairs.push(bytes);
+    }
+    pairs
 }
 
 fn replies() -> Vec<Reply> {
@@ -124,6 +133,7 @@ fn replies() -> Vec<Reply> {
         Reply::Page(Page::default()),
         Reply::Table(vec![1, 2, 3]),
         Reply::Done,
+        Reply::Image(ImagePart { pairs: image_pairs(), last: true }),
         Reply::Measured(Measured { items: 1 << 40, bytes: u64::MAX }),
         Reply::Map(vec![5; 700]),
         Reply::Joined(3),
@@ -262,4 +272,16 @@ fn lists_of_the_cluster_are_bounded() {
     assert_eq!((read(join(ADDRESSES_MAX)), read(join(ADDRESSES_MAX + 1))), (Ok(()), Err(Malformed)));
     let announce = |count| Cluster::Announce(Announce { node: 1, member: member(count) });
     assert_eq!((read(announce(ADDRESSES_MAX)), read(announce(ADDRESSES_MAX + 1))), (Ok(()), Err(Malformed)));
+}
+
+#[test]
+fn an_image_has_a_value_for_each_key() {
+    let mut pairs = image_pairs();
+    let read = |pairs: &Items| {
+        let part = ImagePart { pairs: pairs.clone(), last: false };
+        read_reply(&Reply::Image(part).encode()).map(|_| ())
+    };
+    assert_eq!(read(&pairs), Ok(()));
+    pairs.push(b"c");
+    assert_eq!(read(&pairs), Err(Malformed));
 }

@@ -15,11 +15,11 @@ const HEADER_BYTES: usize = 2;
 const STEP_BYTES: usize = 9;
 
 /// Most steps in one change: three replicas leave and three come.
-pub(super) const STEPS_MAX: usize = 6;
+pub(crate) const STEPS_MAX: usize = 6;
 
 /// One replica comes, goes or changes its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Becomes a voter.
     Voter(PeerId),
     /// Follows without a vote, until it has caught up.
@@ -29,7 +29,7 @@ pub(super) enum Step {
 }
 
 /// What the library is told. Several steps at once go through a joint configuration, which it leaves by itself.
-pub(super) fn to_raft(steps: &[Step]) -> ConfChangeV2 {
+pub(crate) fn to_raft(steps: &[Step]) -> ConfChangeV2 {
     let mut change = ConfChangeV2::default();
     let singles = steps.iter().map(|step| {
         let (kind, peer) = match step {
@@ -48,7 +48,7 @@ pub(super) fn to_raft(steps: &[Step]) -> ConfChangeV2 {
 }
 
 /// The steps' bytes.
-pub(super) fn encode(steps: &[Step]) -> Vec<u8> {
+pub(crate) fn encode(steps: &[Step]) -> Vec<u8> {
     assert!(!steps.is_empty() && steps.len() <= STEPS_MAX, "a change of {} steps", steps.len());
     let mut bytes = vec![VERSION, steps.len() as u8];
     for step in steps {
@@ -64,7 +64,7 @@ pub(super) fn encode(steps: &[Step]) -> Vec<u8> {
 }
 
 /// The steps in `bytes`; none when they are no change. No steps: the library leaves a joint configuration.
-pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Step>> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<Step>> {
     if bytes.is_empty() {
         return Some(Vec::new());
     }

@@ -24,58 +24,58 @@ const DRIFT_PER_MILLE: u32 = 100;
 
 /// A replica, for ever: one that is removed and comes back is another peer. Not 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct PeerId(pub(super) u64);
+pub(crate) struct PeerId(pub(crate) u64);
 
 /// Sizes and times of a group.
 #[derive(Clone)]
-pub(super) struct GroupOptions {
+pub(crate) struct GroupOptions {
     /// Whose group.
-    pub(super) vnode: VnodeId,
+    pub(crate) vnode: VnodeId,
     /// This replica.
-    pub(super) peer: PeerId,
+    pub(crate) peer: PeerId,
     /// Draws the election timeouts.
-    pub(super) seed: u64,
+    pub(crate) seed: u64,
     /// Between two ticks.
-    pub(super) tick: Duration,
+    pub(crate) tick: Duration,
     /// Ticks without a leader after which a follower stands for election, at least.
-    pub(super) election_ticks: usize,
+    pub(crate) election_ticks: usize,
     /// Ticks between two heartbeats.
-    pub(super) heartbeat_ticks: usize,
+    pub(crate) heartbeat_ticks: usize,
     /// Bytes of entries in one message at most, or one entry.
-    pub(super) message_bytes_max: u64,
+    pub(crate) message_bytes_max: u64,
     /// Messages with entries that a follower may have unanswered.
-    pub(super) in_flight_max: usize,
+    pub(crate) in_flight_max: usize,
     /// Bytes of entries that are proposed and not committed.
-    pub(super) uncommitted_bytes_max: u64,
+    pub(crate) uncommitted_bytes_max: u64,
     /// Bytes of committed entries that one [`Work`] hands out.
-    pub(super) committed_bytes_max: u64,
+    pub(crate) committed_bytes_max: u64,
     #[cfg(test)]
-    pub(super) canary: Option<super::tests::Canary>,
+    pub(crate) canary: Option<super::tests::Canary>,
 }
 
 /// What a replica found on its disk.
-pub(super) struct Saved {
+pub(crate) struct Saved {
     /// Term, vote and commit index.
-    pub(super) hard_state: HardState,
+    pub(crate) hard_state: HardState,
     /// The membership at `applied`.
-    pub(super) conf_state: ConfState,
+    pub(crate) conf_state: ConfState,
     /// Index and term of the entry before the first.
-    pub(super) start: (u64, u64),
+    pub(crate) start: (u64, u64),
     /// The entries, without a gap.
-    pub(super) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// Up to which the state machine has them, durably.
-    pub(super) applied: u64,
+    pub(crate) applied: u64,
     /// This replica was never started before, so it has promised nothing to anybody.
-    pub(super) first_start: bool,
+    pub(crate) first_start: bool,
 }
 
 /// The group panicked and does nothing any more: it must be built again from its peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Closed;
+pub(crate) struct Closed;
 
 /// Why a proposal was not taken. Nothing was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotTaken {
+pub(crate) enum NotTaken {
     /// Somebody else leads, perhaps this peer.
     NotLeader(Option<PeerId>),
     /// Too much is under way, or leadership is being handed over.
@@ -86,7 +86,7 @@ pub(super) enum NotTaken {
 
 /// Whether a strong read may be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Read {
+pub(crate) enum Read {
     /// From what is applied, now.
     Now,
     /// When [`Work::reads`] brings the number back, from what is applied once that is far enough.
@@ -99,38 +99,36 @@ pub(super) enum Read {
 
 /// A message with the stamps that the lease needs.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Letter {
+pub(crate) struct Letter {
     /// The sender's clock when it was made.
-    pub(super) sent: Mono,
+    pub(crate) sent: Mono,
     /// The stamp of the leader's message that this one answers; 0 when it answers none.
-    pub(super) echo: Mono,
+    pub(crate) echo: Mono,
     /// What the library says.
-    pub(super) message: Message,
+    pub(crate) message: Message,
 }
 
 /// What is to be done, in this order.
 #[derive(Default)]
-pub(super) struct Work {
+pub(crate) struct Work {
     /// To [`Group::persisted`], once everything in here and before it is durable.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// To the peers, now.
-    pub(super) send: Vec<Letter>,
+    pub(crate) send: Vec<Letter>,
     /// An image to be installed first. It must be complete at hand; it is [`Group::applied`] once it is durable.
-    pub(super) install: Option<SnapshotMetadata>,
+    pub(crate) install: Option<SnapshotMetadata>,
     /// To the log.
-    pub(super) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// To the log, together with them.
-    pub(super) hard_state: Option<HardState>,
-    /// Somebody waits for it to be durable.
-    pub(super) must_sync: bool,
+    pub(crate) hard_state: Option<HardState>,
     /// To the state machine, in this order, then [`Group::applied`].
-    pub(super) committed: Vec<Entry>,
+    pub(crate) committed: Vec<Entry>,
     /// Reads that are allowed from this applied index on.
-    pub(super) reads: Vec<(u64, u64)>,
+    pub(crate) reads: Vec<(u64, u64)>,
 }
 
 /// One replica of one vnode.
-pub(super) struct Group {
+pub(crate) struct Group {
     options: GroupOptions,
     raw: RawNode<Tail>,
     lease: Lease,
@@ -145,12 +143,14 @@ pub(super) struct Group {
     /// The image that is being installed. Until it is applied, the library cannot read what is committed and would
     /// panic when this replica stands for election.
     installing: Option<u64>,
+    /// The election timeout that was drawn for a term and role.
+    drawn: ((u64, u8), usize),
     closed: bool,
 }
 
 impl Group {
     /// The replica as it was when it stopped.
-    pub(super) fn open(options: GroupOptions, saved: Saved, now: Mono) -> Result<Group, Closed> {
+    pub(crate) fn open(options: GroupOptions, saved: Saved, now: Mono) -> Result<Group, Closed> {
         assert!(options.peer.0 != 0, "peer ids start at 1");
         let alone = saved.conf_state.get_voters() == [options.peer.0]
             && saved.conf_state.get_voters_outgoing().is_empty();
@@ -175,6 +175,7 @@ impl Group {
             first_start: saved.first_start,
             applied: saved.applied,
             installing: None,
+            drawn: ((u64::MAX, 0), 0),
             closed: false,
         };
         group.draw_timeout();
@@ -186,7 +187,7 @@ impl Group {
     }
 
     /// Time passes. At most one tick, however long it was: a stalled process does not make up for what it missed.
-    pub(super) fn tick(&mut self, now: Mono) -> Result<(), Closed> {
+    pub(crate) fn tick(&mut self, now: Mono) -> Result<(), Closed> {
         if self.installing.is_some() {
             return Ok(());
         }
@@ -209,7 +210,7 @@ impl Group {
     }
 
     /// A peer's message. What does not make sense is ignored: it is late, or not ours.
-    pub(super) fn step(&mut self, now: Mono, letter: Letter) -> Result<(), Closed> {
+    pub(crate) fn step(&mut self, now: Mono, letter: Letter) -> Result<(), Closed> {
         if self.closed {
             return Err(Closed);
         }
@@ -233,21 +234,34 @@ impl Group {
         Ok(())
     }
 
-    /// Puts a command into the log, if this replica leads.
-    pub(super) fn propose(&mut self, command: bytes::Bytes) -> Result<(), NotTaken> {
+    /// Puts commands into the log, one entry each, all or none, if this replica leads; the index of the first.
+    pub(crate) fn propose(
+        &mut self,
+        commands: impl IntoIterator<Item = bytes::Bytes>,
+    ) -> Result<u64, NotTaken> {
         self.may_propose()?;
-        let mut entry = Entry::default();
-        entry.set_data(command);
+        let entry = |command| {
+            let mut entry = Entry::default();
+            entry.set_data(command);
+            entry
+        };
+        let entries: Vec<Entry> = commands.into_iter().map(entry).collect();
+        assert!(!entries.is_empty(), "something is proposed");
+        let (count, first) = (entries.len() as u64, self.last() + 1);
         let mut message = Message::default();
         message.set_msg_type(MessageType::MsgPropose);
         message.from = self.options.peer.0;
-        message.set_entries(vec![entry].into());
+        message.set_entries(entries.into());
         let taken = self.guarded(|raw| raw.step(message).is_ok()).map_err(|Closed| NotTaken::Closed)?;
-        if taken { Ok(()) } else { Err(NotTaken::Busy) }
+        if !taken {
+            return Err(NotTaken::Busy);
+        }
+        assert!(self.last() + 1 == first + count, "what is taken follows what was there");
+        Ok(first)
     }
 
     /// Changes the membership, if this replica leads and no other change is under way.
-    pub(super) fn change(&mut self, steps: &[Step]) -> Result<(), NotTaken> {
+    pub(crate) fn change(&mut self, steps: &[Step]) -> Result<(), NotTaken> {
         self.may_propose()?;
         let (context, change) = (change::encode(steps), change::to_raft(steps));
         let last = self.raw.raft.raft_log.last_index();
@@ -260,7 +274,7 @@ impl Group {
     }
 
     /// Hands leadership to a voter. It has happened when this replica does not lead any more.
-    pub(super) fn transfer(&mut self, to: PeerId) -> Result<(), Closed> {
+    pub(crate) fn transfer(&mut self, to: PeerId) -> Result<(), Closed> {
         if self.is_leader() {
             self.guarded(|raw| raw.transfer_leader(to.0))?;
         }
@@ -268,7 +282,7 @@ impl Group {
     }
 
     /// Whether a strong read may be answered at `now`; `number` comes back in [`Work::reads`] if later.
-    pub(super) fn read(&mut self, now: Mono, number: u64) -> Result<Read, Closed> {
+    pub(crate) fn read(&mut self, now: Mono, number: u64) -> Result<Read, Closed> {
         if self.closed {
             return Err(Closed);
         }
@@ -286,7 +300,7 @@ impl Group {
     }
 
     /// Whether this replica leads, has applied an entry of its term, and nobody else can have become leader.
-    pub(super) fn holds_lease(&mut self, now: Mono) -> bool {
+    pub(crate) fn holds_lease(&mut self, now: Mono) -> bool {
         let term = self.raw.raft.term;
         self.lease.enter(term);
         self.is_leader()
@@ -294,8 +308,23 @@ impl Group {
             && self.lease.holds(self.options.peer.0, now, self.members(), self.lease_length())
     }
 
+    /// Whether [`Group::work`] has something.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.closed && self.raw.has_ready()
+    }
+
+    /// Index of the last entry of its log, durable or not.
+    pub(crate) fn last(&self) -> u64 {
+        self.raw.raft.raft_log.last_index()
+    }
+
+    /// Up to which index this replica knows that entries are committed.
+    pub(crate) fn committed(&self) -> u64 {
+        self.raw.raft.raft_log.committed
+    }
+
     /// What is to be done now; nothing when there is nothing.
-    pub(super) fn work(&mut self, now: Mono) -> Result<Option<Work>, Closed> {
+    pub(crate) fn work(&mut self, now: Mono) -> Result<Option<Work>, Closed> {
         if self.closed {
             return Err(Closed);
         }
@@ -306,7 +335,6 @@ impl Group {
         let mut ready = self.guarded(|raw| raw.ready())?;
         let mut work = Work {
             number: ready.number(),
-            must_sync: ready.must_sync(),
             hard_state: ready.hs().cloned(),
             install: (!ready.snapshot().is_empty()).then(|| ready.snapshot().get_metadata().clone()),
             entries: ready.take_entries(),
@@ -329,7 +357,7 @@ impl Group {
     }
 
     /// Everything up to and with the [`Work`] of this number is durable: the answers that may leave now.
-    pub(super) fn persisted(&mut self, number: u64) -> Result<Vec<Letter>, Closed> {
+    pub(crate) fn persisted(&mut self, number: u64) -> Result<Vec<Letter>, Closed> {
         if self.closed {
             return Err(Closed);
         }
@@ -346,7 +374,7 @@ impl Group {
     }
 
     /// The state machine has everything up to `index`.
-    pub(super) fn applied(&mut self, index: u64) -> Result<(), Closed> {
+    pub(crate) fn applied(&mut self, index: u64) -> Result<(), Closed> {
         assert!(index >= self.applied, "applied {} and now {index}", self.applied);
         self.applied = index;
         self.installing = self.installing.filter(|image| *image > index);
@@ -355,7 +383,7 @@ impl Group {
 
     /// Applies a committed change of the membership, in its place among the other entries; the membership from here
     /// on, to be kept with the applied index. None for an entry that is no change.
-    pub(super) fn apply_change(&mut self, entry: &Entry) -> Result<Option<ConfState>, Closed> {
+    pub(crate) fn apply_change(&mut self, entry: &Entry) -> Result<Option<ConfState>, Closed> {
         if entry.get_entry_type() != EntryType::EntryConfChangeV2 {
             return Ok(None);
         }
@@ -373,55 +401,77 @@ impl Group {
         Ok(Some(members))
     }
 
-    /// Entries up to and with `index` are applied and durable in the state machine: they need not stay in memory.
-    pub(super) fn compact(&mut self, index: u64) {
+    /// Entries up to and with `index` are applied and durable in the state machine: they need not stay in memory, but for
+    /// `keep` bytes of the newest ones.
+    pub(crate) fn compact(&mut self, index: u64, keep: usize) {
         assert!(index <= self.applied, "only what is applied may go");
-        self.raw.mut_store().compact(index);
+        self.raw.mut_store().compact(index, keep);
     }
 
     /// An image at the applied index that may be sent to a replica that is too far behind.
-    pub(super) fn offer_image(&mut self) {
+    pub(crate) fn offer_image(&mut self) {
         let term = self.raw.store().term_of(self.applied).expect("the last applied entry's term is kept");
         let mut meta = SnapshotMetadata { index: self.applied, term, ..SnapshotMetadata::default() };
         meta.set_conf_state(self.raw.store().conf_state.clone());
         self.raw.mut_store().offer(meta);
     }
 
+    /// The image that was offered is not there any more.
+    pub(crate) fn withdraw_image(&mut self) {
+        self.raw.mut_store().withdraw();
+    }
+
     /// Some follower needs an image at least this new; none has been offered yet.
-    pub(super) fn image_wanted(&self) -> Option<u64> {
+    pub(crate) fn image_wanted(&self) -> Option<u64> {
         self.raw.store().image_wanted().map(|index| index.min(self.applied))
     }
 
     /// How sending an image ended.
-    pub(super) fn image_sent(&mut self, to: PeerId, arrived: bool) -> Result<(), Closed> {
+    pub(crate) fn image_sent(&mut self, to: PeerId, arrived: bool) -> Result<(), Closed> {
         let status = if arrived { raft::SnapshotStatus::Finish } else { raft::SnapshotStatus::Failure };
         self.guarded(|raw| raw.report_snapshot(to.0, status))
     }
 
+    /// How far a peer has come, as far as this leader knows: the last entry that it has, and whether it was heard of lately.
+    pub(crate) fn progress(&self, peer: PeerId) -> Option<(u64, bool)> {
+        let progress = self.raw.raft.prs().get(peer.0)?;
+        Some((progress.matched, progress.recent_active))
+    }
+
+    /// Whether a change of the membership is under way.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.raw.raft.has_pending_conf() || !self.members().voters_outgoing.is_empty()
+    }
+
+    /// Whether leadership is being handed over.
+    pub(crate) fn is_handing_over(&self) -> bool {
+        self.raw.raft.lead_transferee.is_some()
+    }
+
     /// The connection to this peer is gone.
-    pub(super) fn unreachable(&mut self, peer: PeerId) -> Result<(), Closed> {
+    pub(crate) fn unreachable(&mut self, peer: PeerId) -> Result<(), Closed> {
         self.guarded(|raw| raw.report_unreachable(peer.0))
     }
 
-    pub(super) fn is_leader(&self) -> bool {
+    pub(crate) fn is_leader(&self) -> bool {
         self.raw.raft.state == StateRole::Leader
     }
 
     /// Who leads, as far as this replica knows.
-    pub(super) fn leader(&self) -> Option<PeerId> {
+    pub(crate) fn leader(&self) -> Option<PeerId> {
         (self.raw.raft.leader_id != 0).then_some(PeerId(self.raw.raft.leader_id))
     }
 
-    pub(super) fn term(&self) -> u64 {
+    pub(crate) fn term(&self) -> u64 {
         self.raw.raft.term
     }
 
-    pub(super) fn members(&self) -> &ConfState {
+    pub(crate) fn members(&self) -> &ConfState {
         &self.raw.store().conf_state
     }
 
     /// Entries that are kept in memory, and the bytes of their commands.
-    pub(super) fn kept(&self) -> (usize, usize) {
+    pub(crate) fn kept(&self) -> (usize, usize) {
         self.raw.store().size()
     }
 
@@ -442,12 +492,18 @@ impl Group {
     /// The library draws its election timeout from the thread's random numbers: it is always put right again.
     fn draw_timeout(&mut self) {
         let raft = &mut self.raw.raft;
-        let role = raft.state as u64;
-        let of = [self.options.seed, u64::from(self.options.vnode.0), self.options.peer.0, raft.term, role];
-        let bytes: Vec<u8> = of.iter().flat_map(|part| part.to_le_bytes()).collect();
-        let range = self.options.election_ticks as u32;
-        let extra = crc32c::crc32c(&bytes) % range;
-        raft.set_randomized_election_timeout(self.options.election_ticks + extra as usize);
+        let of = (raft.term, raft.state as u8);
+        if self.drawn.0 != of {
+            let part = [self.options.seed, u64::from(self.options.vnode.0), self.options.peer.0, of.0];
+            let hash = part
+                .iter()
+                .fold(u32::from(of.1), |hash, part| crc32c::crc32c_append(hash, &part.to_le_bytes()));
+            let extra = hash as usize % self.options.election_ticks;
+            self.drawn = (of, self.options.election_ticks + extra);
+        }
+        if raft.randomized_election_timeout() != self.drawn.1 {
+            raft.set_randomized_election_timeout(self.drawn.1);
+        }
     }
 
     fn may_propose(&self) -> Result<(), NotTaken> {
@@ -471,6 +527,10 @@ impl Group {
     /// A request for a vote, or to stand for election, that comes too early.
     fn is_early_vote(&self, now: Mono, message: &Message) -> bool {
         let kind = message.get_msg_type();
+        if self.members().voters.is_empty() && !is_leaders(kind) {
+            // Its content is still to come: until then it only listens to a leader.
+            return true;
+        }
         let asks = matches!(kind, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
         if kind == MessageType::MsgTimeoutNow {
             return self.installing.is_some() || self.in_quarantine(now);

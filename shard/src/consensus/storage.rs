@@ -13,6 +13,9 @@ use raft::{Error, GetEntriesContext, RaftState, Result, Storage, StorageError};
 use std::cell::Cell;
 use std::collections::VecDeque;
 
+/// What an entry takes beside its bytes, about.
+const ENTRY_BYTES: usize = 160;
+
 /// The tail of one replica's log.
 #[derive(Default)]
 pub(super) struct Tail {
@@ -41,22 +44,23 @@ impl Tail {
         assert!(first.index <= self.last() + 1, "a gap before entry {}", first.index);
         while self.last() >= first.index {
             let gone = self.entries.pop_back().expect("the last one is kept");
-            self.bytes -= gone.data.len();
+            self.bytes -= bytes_of(&gone);
         }
         for entry in entries {
             assert!(entry.index == self.last() + 1, "entries have no gaps");
-            self.bytes += entry.data.len();
+            self.bytes += bytes_of(entry);
             self.entries.push_back(entry.clone());
         }
     }
 
-    /// Forgets entries up to and with `index`, which must be applied.
-    pub(super) fn compact(&mut self, index: u64) {
+    /// Forgets entries up to and with `index`, which must be applied, as long as all have more than `keep` bytes.
+    pub(super) fn compact(&mut self, index: u64, keep: usize) {
         while let Some(first) = self.entries.front()
             && first.index <= index
+            && self.bytes > keep
         {
             self.start = (first.index, first.term);
-            self.bytes -= first.data.len();
+            self.bytes -= bytes_of(first);
             self.entries.pop_front();
         }
     }
@@ -74,6 +78,11 @@ impl Tail {
     pub(super) fn offer(&mut self, meta: SnapshotMetadata) {
         self.image_wanted.set(None);
         self.image = Some(meta);
+    }
+
+    /// There is no image any more.
+    pub(super) fn withdraw(&mut self) {
+        self.image = None;
     }
 
     /// The index that an image must reach to help somebody.
@@ -99,6 +108,10 @@ impl Tail {
         let place = index.checked_sub(self.start.0 + 1)?;
         self.entries.get(usize::try_from(place).ok()?).map(|entry| entry.term)
     }
+}
+
+fn bytes_of(entry: &Entry) -> usize {
+    entry.data.len() + ENTRY_BYTES
 }
 
 impl Storage for Tail {

@@ -8,7 +8,7 @@ mod world;
 
 /// A bug that is planted on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Canary {
+pub(crate) enum Canary {
     /// Followers answer before what they promise is durable.
     AnswerBeforeDurable,
     /// The leader counts its own log before it is durable.

@@ -11,14 +11,14 @@ use raft::eraftpb::{ConfState, Entry, EntryType, Message, MessageType, Snapshot}
 use runtime::Mono;
 
 /// The payload that carries these letters, all for one shard.
-pub(super) fn encode(letters: &[(VnodeId, Letter)]) -> Vec<u8> {
+pub(crate) fn encode(letters: &[(VnodeId, Letter)]) -> Vec<u8> {
     let envelopes = letters.iter().map(|(vnode, letter)| envelope(*vnode, letter)).collect();
     let entries = letters.iter().flat_map(|(_, letter)| letter.message.entries.iter());
     net::peer::encode(&Batch { envelopes }, entries.map(|entry| &entry.data[..]))
 }
 
 /// The letters in a payload, whole or not at all.
-pub(super) fn decode(payload: Bytes) -> Result<Vec<(VnodeId, Letter)>, Malformed> {
+pub(crate) fn decode(payload: Bytes) -> Result<Vec<(VnodeId, Letter)>, Malformed> {
     let received = Received::read(payload)?;
     received.envelopes().map(|(envelope, commands)| letter(envelope, commands).ok_or(Malformed)).collect()
 }

@@ -13,7 +13,9 @@ use runtime::Runtime;
 
 use crate::catalog::{Head, read_vnode};
 use crate::command::{Command, Effect, RECORD_KIND};
+use crate::consensus::change::{self, Step as Member};
 use crate::node::shard_dir;
+use crate::replication::record::{self, Base, Kept, State};
 use crate::stored;
 
 /// What a storage key means.
@@ -41,6 +43,8 @@ pub enum KeyAbout {
         /// The token's high half.
         token_high: u64,
     },
+    /// What a replica of a vnode keeps of itself.
+    Replica(VnodeId),
     /// No key of this program.
     Senseless(String),
 }
@@ -77,8 +81,74 @@ pub enum ValueAbout {
         /// Who keeps it.
         replicas: Replicas,
     },
+    /// A replica's newest state, and the number of the log record that it came in.
+    State(u64, StateAbout),
+    /// Where a replica's content ends.
+    Standing(StandingAbout),
     /// No value of this program.
     Senseless(String),
+}
+
+/// What a replica must not forget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateAbout {
+    /// Its number in the cluster.
+    pub peer: u64,
+    /// The version of the map that it was made by.
+    pub born: u64,
+    /// The newest term that it has seen.
+    pub term: u64,
+    /// Whom it voted for in it; 0 for nobody.
+    pub vote: u64,
+    /// Up to here it knew that entries are committed.
+    pub commit: u64,
+    /// Where its log begins, if that is said.
+    pub begins: Option<StandingAbout>,
+    /// What was before in the log does not count.
+    pub anew: bool,
+    /// Its content is being copied.
+    pub installing: bool,
+    /// It is gone.
+    pub destroyed: bool,
+}
+
+/// A place in a replica's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandingAbout {
+    /// The entry's index.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// Who votes from there on.
+    pub voters: Vec<u64>,
+    /// Who follows without a vote.
+    pub learners: Vec<u64>,
+}
+
+impl From<Base> for StandingAbout {
+    fn from(base: Base) -> StandingAbout {
+        let Base { index, term, members } = base;
+        StandingAbout { index, term, voters: members.voters, learners: members.learners }
+    }
+}
+
+impl From<State> for StateAbout {
+    fn from(state: State) -> StateAbout {
+        let State { peer, born, term, vote, commit, anew, base, installing, destroyed } = state;
+        let begins = base.map(StandingAbout::from);
+        StateAbout { peer, born, term, vote, commit, begins, anew, installing, destroyed }
+    }
+}
+
+/// What a log record means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordMeaning {
+    /// A command; without effects it is the first entry of a new leader.
+    Command(CommandAbout),
+    /// A replica's state.
+    State(StateAbout),
+    /// The membership changes, said in words.
+    Change(Vec<String>),
 }
 
 /// What a log record's payload means.
@@ -190,6 +260,10 @@ impl Names {
             [keyspace::ITEMS, a, b, c, d, ..] => {
                 self.item_key(TableId(u32::from_be_bytes([*a, *b, *c, *d])), key)
             }
+            [keyspace::GROUPS, ..] => match record::open_key(key) {
+                Some((vnode, _)) => KeyAbout::Replica(vnode),
+                None => KeyAbout::Senseless("a key of the replicas that is not known".into()),
+            },
             _ => KeyAbout::Senseless("a keyspace that is not known".into()),
         }
     }
@@ -210,6 +284,21 @@ impl Names {
 
 /// What the value stored under `key` means.
 pub fn value(key: &[u8], value: &[u8]) -> ValueAbout {
+    match record::open_key(key) {
+        None => {}
+        Some((_, Kept::State)) => {
+            return match record::open_kept_state(value) {
+                Ok((number, state)) => ValueAbout::State(number, state.into()),
+                Err(what) => ValueAbout::Senseless(what.into()),
+            };
+        }
+        Some((_, Kept::Standing)) => {
+            return match record::decode_standing(value) {
+                Ok(standing) => ValueAbout::Standing(standing.into()),
+                Err(what) => ValueAbout::Senseless(what.into()),
+            };
+        }
+    }
     let Some((stamp, record)) = stored::open(value) else {
         return ValueAbout::Senseless("a stored value of an unknown version".into());
     };
@@ -235,9 +324,26 @@ pub fn value(key: &[u8], value: &[u8]) -> ValueAbout {
 }
 
 /// What the payload of a log record of `kind` means.
-pub fn command(kind: u8, payload: &[u8]) -> Result<CommandAbout, String> {
-    if kind != RECORD_KIND {
-        return Err(format!("a record of unknown kind {kind}"));
+pub fn meaning(kind: u8, payload: &[u8]) -> Result<RecordMeaning, String> {
+    match kind {
+        RECORD_KIND => command(payload).map(RecordMeaning::Command),
+        record::STATE_KIND => Ok(RecordMeaning::State(State::decode(payload)?.into())),
+        record::CHANGE_KIND => {
+            let steps = change::decode(payload).ok_or("a change of the membership that makes no sense")?;
+            let word = |step: &Member| match step {
+                Member::Voter(peer) => format!("{} votes", peer.0),
+                Member::Learner(peer) => format!("{} follows", peer.0),
+                Member::Remove(peer) => format!("{} leaves", peer.0),
+            };
+            Ok(RecordMeaning::Change(steps.iter().map(word).collect()))
+        }
+        other => Err(format!("a record of unknown kind {other}")),
+    }
+}
+
+fn command(payload: &[u8]) -> Result<CommandAbout, String> {
+    if payload.is_empty() {
+        return Ok(CommandAbout { stamp: 0, effects: Vec::new() });
     }
     let command = Command::decode(payload)?;
     let effects = command.effects().map(|effect| match effect {

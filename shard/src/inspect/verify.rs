@@ -1,5 +1,6 @@
 //! A whole data directory, checked without being opened.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,9 +12,11 @@ use model::key::{encode_key, key_of_item, keyspace};
 use model::ring::{CATALOG, Ring, ShardId, VnodeId};
 use runtime::Runtime;
 
-use super::names::{CommandAbout, EffectAbout, KeyAbout, Names, ValueAbout};
+use super::names::{EffectAbout, KeyAbout, Names, RecordMeaning, ValueAbout};
 use crate::node::{self, Identity, shard_dir};
 use crate::recovery::check_index;
+use crate::replication::Found;
+use crate::replication::record::STATE_KIND;
 use crate::stored;
 
 /// What a data directory holds.
@@ -94,19 +97,64 @@ async fn verify_shard<R: Runtime>(
             return report;
         }
     }
-    let meaning = Meaning { names, ring: identity.founding_ring(), shard };
-    report.tree = tree::verify(rt, &dir.join("tree"), watch, &mut |entry| meaning.entry(entry)).await;
+    let mut replicas = Replicas::default();
+    let meaning = Meaning { names, ring: identity.founding_ring(), shard, replicated: Cell::new(false) };
+    report.tree = tree::verify(rt, &dir.join("tree"), watch, &mut |entry| {
+        replicas.entry(entry, &meaning.replicated);
+        meaning.entry(entry)
+    })
+    .await;
     let marks = report.tree.version.as_ref().map(|version| version.marks.clone()).unwrap_or_default();
+    let mark = |stream: u64| marks.get(&stream).copied().unwrap_or(0);
+    let mut found = replicas.found();
     let whose = lsm::log::Identity { cluster: identity.cluster, node: identity.number.0, shard: shard.0 };
     let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
     report.log = log::verify(rt, &dir.join("log"), Some(whose), watch, &mut |record| {
-        let before = seen.insert(record.stream, record.index);
-        let flushed = marks.get(&record.stream).copied().unwrap_or(0);
-        check_index(record.index, before, flushed.max(before.unwrap_or(0)))?;
+        if record.kind == STATE_KIND {
+            meaning.replicated.set(true);
+        }
+        if meaning.replicated.get() {
+            found.logged(record, mark)?;
+        } else {
+            let before = seen.insert(record.stream, record.index);
+            check_index(record.index, before, mark(record.stream).max(before.unwrap_or(0)))?;
+        }
         meaning.record(record)
     })
     .await;
+    if let Err((vnode, what)) = found.finish(mark) {
+        let what = format!("vnode {}: {what}", vnode.0);
+        watch.problem(Problem::damage(&dir.join("log"), 0, what));
+    }
     report
+}
+
+/// The newest of what the tree's SSTables have of the shard's replicas; the older ones are there until they are merged.
+#[derive(Default)]
+struct Replicas {
+    newest: BTreeMap<Vec<u8>, (u64, Option<Vec<u8>>)>,
+}
+
+impl Replicas {
+    fn entry(&mut self, entry: &EntryAbout<'_>, replicated: &Cell<bool>) {
+        if entry.key.first() != Some(&keyspace::GROUPS) {
+            return;
+        }
+        replicated.set(true);
+        let known = self.newest.entry(entry.key.to_vec()).or_default();
+        if entry.sequence >= known.0 {
+            *known = (entry.sequence, entry.value.map(<[u8]>::to_vec));
+        }
+    }
+
+    fn found(self) -> Found {
+        let mut found = Found::default();
+        for (key, (_, value)) in self.newest {
+            // What makes no sense was reported when its entry was checked.
+            let _ = value.map(|value| found.kept(&key, &value));
+        }
+        found
+    }
 }
 
 /// What keys and values of a shard must be.
@@ -114,6 +162,8 @@ struct Meaning<'a> {
     names: &'a Names,
     ring: Ring,
     shard: ShardId,
+    /// The shard's vnodes have replicas elsewhere: which vnodes it has is not to be told from its directory.
+    replicated: Cell<bool>,
 }
 
 impl Meaning<'_> {
@@ -128,14 +178,21 @@ impl Meaning<'_> {
 
     /// A record of the log.
     fn record(&self, record: &Record<'_>) -> Result<(), String> {
-        let vnode = VnodeId(u32::try_from(record.stream).unwrap_or(u32::MAX));
-        let leader = self.ring.vnode(vnode).map(|vnode| vnode.leader().shard);
-        let leader = if vnode == CATALOG { Some(ShardId(0)) } else { leader };
-        if leader != Some(self.shard) {
-            return Err(format!("a record of vnode {}, which is not this shard's", record.stream));
+        if !self.replicated.get() {
+            let vnode = VnodeId(u32::try_from(record.stream).unwrap_or(u32::MAX));
+            let leader = self.ring.vnode(vnode).map(|vnode| vnode.leader().shard);
+            let leader = if vnode == CATALOG { Some(ShardId(0)) } else { leader };
+            if leader != Some(self.shard) {
+                return Err(format!("a record of vnode {}, which is not this shard's", record.stream));
+            }
         }
-        let CommandAbout { effects, .. } = super::command(record.kind, record.payload)?;
-        for effect in effects {
+        let RecordMeaning::Command(about) = super::meaning(record.kind, record.payload)? else {
+            return Ok(());
+        };
+        if about.effects.is_empty() && !self.replicated.get() {
+            return Err("a command without effects".into());
+        }
+        for effect in about.effects {
             match effect {
                 EffectAbout::Put(_, ValueAbout::Senseless(what)) => return Err(what),
                 EffectAbout::Put(key, _) | EffectAbout::Delete(key) => self.key(&key)?,
@@ -157,8 +214,12 @@ impl Meaning<'_> {
             }
             KeyAbout::Item { key, .. } => key.token_high,
             KeyAbout::ItemOfUnknown { token_high, .. } => token_high,
+            KeyAbout::Replica(_) => return Ok(()),
             KeyAbout::Senseless(what) => return Err(what),
         };
+        if self.replicated.get() {
+            return Ok(());
+        }
         match self.ring.owner(token_high).leader().shard {
             owner if owner == self.shard => Ok(()),
             owner => Err(format!("a key with token {token_high:016x}, which is shard {}'s", owner.0)),

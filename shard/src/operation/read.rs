@@ -42,27 +42,26 @@ pub(crate) fn charged(item: ItemRef<'_>) -> u32 {
 }
 
 /// The address of a single key.
-pub(crate) fn address(epoch: u64, at: &ArchivedKeyAt) -> Address<'_> {
+pub(crate) fn address(at: &ArchivedKeyAt) -> Address<'_> {
     let (vnode, table) = (VnodeId(at.vnode.to_native()), TableId(at.table.to_native()));
-    Address { epoch, vnode, table, key: Some(at.key.as_slice()) }
+    Address { vnode, table, key: Some(at.key.as_slice()) }
 }
 
 impl<R: Runtime> Shard<R> {
-    /// GetItem. Both kinds of read see every acknowledged write here, because this shard leads the vnode and answers a
-    /// write only after it is applied; eventual reads may go to other replicas once there are any.
-    pub(crate) async fn get(&self, epoch: u64, get: &ArchivedGet) -> Result<Item, Refusal> {
-        let projection = self.admit_get(epoch, get)?;
+    /// GetItem. A consistent read sees every acknowledged write: this shard leads the vnode, makes sure that nobody else
+    /// does, and answers a write only after it is applied. Another one sees what this replica has applied.
+    pub(crate) async fn get(&self, get: &ArchivedGet) -> Result<Item, Refusal> {
+        let projection = self.admit_get(get).await?;
         self.item_of(self.tree.get(&get.at.key).await, projection)
     }
 
-    /// Whether a get may be answered here, and its projection.
-    fn admit_get<'g>(
-        &self,
-        epoch: u64,
-        get: &'g ArchivedGet,
-    ) -> Result<Option<ProjectionProgram<'g>>, Refusal> {
-        self.check(address(epoch, &get.at))?;
-        self.projection(optional(&get.projection))
+    /// Waits until a get may be answered here; its projection.
+    async fn admit_get<'g>(&self, get: &'g ArchivedGet) -> Result<Option<ProjectionProgram<'g>>, Refusal> {
+        let address = address(&get.at);
+        self.check(address)?;
+        let projection = self.projection(optional(&get.projection))?;
+        self.may_read(address.vnode, get.consistent).await?;
+        Ok(projection)
     }
 
     /// The answer to a get, of what the tree found.
@@ -83,8 +82,11 @@ impl<R: Runtime> Shard<R> {
     }
 
     /// Gets, in their order, whose reads are in flight together.
-    async fn get_together(&self, epoch: u64, gets: &[ArchivedGet]) -> Vec<Result<Item, Refusal>> {
-        let admitted: Vec<_> = gets.iter().map(|get| self.admit_get(epoch, get)).collect();
+    async fn get_together(&self, gets: &[ArchivedGet]) -> Vec<Result<Item, Refusal>> {
+        let mut admitted = Vec::with_capacity(gets.len());
+        for get in gets {
+            admitted.push(self.admit_get(get).await);
+        }
         let admitted_gets = gets.iter().zip(&admitted).filter(|(_, admitted)| admitted.is_ok());
         let keys: Vec<&[u8]> = admitted_gets.map(|(get, _)| get.at.key.as_slice()).collect();
         let mut values = self.tree.get_many(&keys).await.into_iter();
@@ -96,7 +98,7 @@ impl<R: Runtime> Shard<R> {
     }
 
     /// BatchGetItem's share of this shard. Parts fail alone; what is over the size is left for another call.
-    pub(crate) async fn get_many(&self, epoch: u64, many: &ArchivedGetMany) -> Vec<Part> {
+    pub(crate) async fn get_many(&self, many: &ArchivedGetMany) -> Vec<Part> {
         let bytes_max = many.bytes_max.to_native() as usize;
         let mut parts = Vec::with_capacity(many.gets.len());
         let mut bytes = 0;
@@ -105,7 +107,7 @@ impl<R: Runtime> Shard<R> {
                 parts.extend(gets.iter().map(|_| Part::Skipped));
                 continue;
             }
-            for answer in self.get_together(epoch, gets).await {
+            for answer in self.get_together(gets).await {
                 let size = answer.as_ref().map_or(0, |item| item.charged_bytes as usize);
                 let over = bytes > 0 && bytes + size > bytes_max;
                 bytes += size;

@@ -56,9 +56,10 @@ impl Filling<'_> {
 
 impl<R: Runtime> Shard<R> {
     /// One page of Scan or Query.
-    pub(crate) async fn scan(&self, epoch: u64, scan: &ArchivedScan) -> Result<Page, Refusal> {
+    pub(crate) async fn scan(&self, scan: &ArchivedScan) -> Result<Page, Refusal> {
         let (vnode, table) = (VnodeId(scan.vnode.to_native()), TableId(scan.table.to_native()));
-        let table = self.check(Address { epoch, vnode, table, key: None })?;
+        let table = self.check(Address { vnode, table, key: None })?;
+        self.may_read(vnode, scan.consistent).await?;
         let mut filling = Filling {
             page: Page::default(),
             limit: scan.limit.to_native().max(1),

@@ -21,7 +21,7 @@ use crate::dispatch::Address;
 use crate::latch::Guard;
 use crate::operation::read::{Found, address, charged};
 use crate::refusal::Refusal;
-use crate::replication::{Proposal, Refused};
+use crate::replication::{Proposal, Refused, Undone, Why};
 use crate::shard::Shard;
 use crate::stored;
 use model::error::ApiError;
@@ -40,7 +40,6 @@ use std::borrow::Cow;
 
 /// One write, whatever operation it comes from.
 struct Write<'a> {
-    epoch: u64,
     at: &'a ArchivedKeyAt,
     change: Change<'a>,
     condition: Option<ConditionProgram<'a>>,
@@ -81,9 +80,8 @@ impl Write<'_> {
 
 impl<R: Runtime> Shard<R> {
     /// PutItem.
-    pub(crate) async fn put(&self, epoch: u64, put: &ArchivedPut) -> Result<Written, Refusal> {
+    pub(crate) async fn put(&self, put: &ArchivedPut) -> Result<Written, Refusal> {
         let write = Write {
-            epoch,
             at: &put.at,
             change: Change::Put(self.item(&put.item)?),
             condition: self.condition(optional(&put.condition))?,
@@ -95,9 +93,8 @@ impl<R: Runtime> Shard<R> {
     }
 
     /// DeleteItem.
-    pub(crate) async fn delete(&self, epoch: u64, delete: &ArchivedDelete) -> Result<Written, Refusal> {
+    pub(crate) async fn delete(&self, delete: &ArchivedDelete) -> Result<Written, Refusal> {
         let write = Write {
-            epoch,
             at: &delete.at,
             change: Change::Delete,
             condition: self.condition(optional(&delete.condition))?,
@@ -109,10 +106,9 @@ impl<R: Runtime> Shard<R> {
     }
 
     /// UpdateItem.
-    pub(crate) async fn update(&self, epoch: u64, update: &ArchivedUpdate) -> Result<Written, Refusal> {
+    pub(crate) async fn update(&self, update: &ArchivedUpdate) -> Result<Written, Refusal> {
         let program = optional(&update.program).map(UpdateProgram::check).transpose();
         let write = Write {
-            epoch,
             at: &update.at,
             change: Change::Update {
                 key_item: self.item(&update.key_item)?,
@@ -127,18 +123,18 @@ impl<R: Runtime> Shard<R> {
     }
 
     /// BatchWriteItem's share of this shard: each part by itself, all in one group commit.
-    pub(crate) async fn write_many(&self, epoch: u64, many: &ArchivedWriteMany) -> Vec<Part> {
-        let parts = many.writes.iter().map(|write| self.write_part(epoch, write, many.measure));
+    pub(crate) async fn write_many(&self, many: &ArchivedWriteMany) -> Vec<Part> {
+        let parts = many.writes.iter().map(|write| self.write_part(write, many.measure));
         let answers = join_all(parts).await;
         answers.into_iter().map(|answer| answer.map_or_else(Part::from, Part::Written)).collect()
     }
 
     /// The dropped table's range of one vnode goes, as an entry of that vnode's log like any other.
-    pub(crate) async fn drop_table(&self, epoch: u64, drop: &ArchivedDrop) -> Result<(), Refusal> {
+    pub(crate) async fn drop_table(&self, drop: &ArchivedDrop) -> Result<(), Refusal> {
         let (vnode, table) = (VnodeId(drop.vnode.to_native()), TableId(drop.table.to_native()));
-        let address = Address { epoch, vnode, table, key: None };
+        let address = Address { vnode, table, key: None };
         loop {
-            self.check_owner(address)?;
+            let term = self.check_leader(address)?;
             if self.tables.serving(table).is_some() {
                 return Err(
                     self.internal(&format!("table {} is in service and must not be dropped", table.0))
@@ -148,9 +144,9 @@ impl<R: Runtime> Shard<R> {
             let range = self.range_of(vnode, table)?;
             let mut command = CommandBuilder::new(self.clock.next(&self.rt));
             command.drop_range(&range.from, &range.to);
-            let proposal = Proposal { vnode, command: command.finish(), latch: None };
+            let proposal = Proposal { vnode, term, command: command.finish(), latch: None };
             match self.replication.propose(proposal) {
-                Ok(receipt) => return receipt.await.map_err(|_closed| Refusal::internal()),
+                Ok(receipt) => return receipt.await.map_err(|undone| self.undone(vnode, undone)),
                 Err(refused) => {
                     self.wait_after(refused).await?;
                 }
@@ -158,26 +154,29 @@ impl<R: Runtime> Shard<R> {
         }
     }
 
-    async fn write_part(&self, epoch: u64, part: &ArchivedWrite, measure: bool) -> Result<Written, Refusal> {
+    async fn write_part(&self, part: &ArchivedWrite, measure: bool) -> Result<Written, Refusal> {
         let change = match optional(&part.item) {
             Some(item) => Change::Put(self.item(item)?),
             None => Change::Delete,
         };
         let returns = ArchivedReturnValues::None;
         let (condition, return_old_on_failure) = (None, false);
-        self.write(Write { epoch, at: &part.at, change, condition, returns, return_old_on_failure, measure })
-            .await
+        self.write(Write { at: &part.at, change, condition, returns, return_old_on_failure, measure }).await
     }
 
     async fn write(&self, write: Write<'_>) -> Result<Written, Refusal> {
-        let address = address(write.epoch, write.at);
+        let address = address(write.at);
+        let mut term = self.check_leader(address)?;
         self.check(address)?;
         if self.disk_full.get() && !write.shrinks() {
             return Err(Refusal::Full);
         }
         let latch = self.latches.take(&write.at.key).await;
         let old = match write.needs_old() {
-            true => self.find(&write.at.key).await?,
+            true => {
+                term = self.read_as_leader(address.vnode).await?;
+                self.find(&write.at.key).await?
+            }
             false => None,
         };
         let old_item = old.as_ref().map(Found::item);
@@ -195,15 +194,17 @@ impl<R: Runtime> Shard<R> {
             self.clock.witness(old.stamp());
         }
         if !decision.idle {
-            self.commit(address, write.at.key.as_slice(), decision.item.as_deref(), latch).await?;
+            let key = write.at.key.as_slice();
+            self.commit(address, term, key, decision.item.as_deref(), latch).await?;
         }
         Ok(written)
     }
 
-    /// Proposes the effect on one key and waits until it is applied.
+    /// Proposes the effect on one key, in the term in which it was decided on, and waits until it is applied.
     async fn commit(
         &self,
         address: Address<'_>,
+        term: u64,
         key: &[u8],
         item: Option<&[u8]>,
         latch: Guard,
@@ -219,12 +220,12 @@ impl<R: Runtime> Shard<R> {
                 Some(item) => command.put(key, &[&stored::header(stamp), item]),
                 None => command.delete(key),
             }
-            let proposal = Proposal { vnode: address.vnode, command: command.finish(), latch: latch.take() };
+            let (vnode, latch_held) = (address.vnode, latch.take());
+            let proposal = Proposal { vnode, term, command: command.finish(), latch: latch_held };
             match self.replication.propose(proposal) {
-                // Nobody answers when the shard has failed: then nobody knows whether it is durable.
                 Ok(receipt) => {
                     let begin = self.rt.now();
-                    receipt.await.map_err(|_closed| Refusal::internal())?;
+                    receipt.await.map_err(|undone| self.undone(vnode, undone))?;
                     // What clients wait for: compaction gives way when it rises.
                     self.tree.observe(self.rt.now().since(begin));
                     return Ok(());
@@ -238,7 +239,8 @@ impl<R: Runtime> Shard<R> {
     pub(crate) async fn wait_after(&self, refused: Refused) -> Result<Option<Guard>, Refusal> {
         let Refused { proposal, why } = refused;
         match why {
-            lsm::Error::Busy => {
+            Why::NotLeader => Err(self.not_leader(proposal.vnode)),
+            Why::Storage(lsm::Error::Busy) => {
                 match self.replication.ready(proposal.command.len()).await {
                     Ok(()) => {}
                     Err(lsm::Error::Full { .. }) => return Err(Refusal::Full),
@@ -248,8 +250,17 @@ impl<R: Runtime> Shard<R> {
                 self.rt.yield_now().await;
                 Ok(proposal.latch)
             }
-            lsm::Error::Full { .. } => Err(Refusal::Full),
-            other => Err(self.internal(&other)),
+            Why::Storage(lsm::Error::Full { .. }) => Err(Refusal::Full),
+            Why::Storage(other) => Err(self.internal(&other)),
+        }
+    }
+
+    /// What a client is told whose command is not applied. When nobody knows, because the shard has failed or leadership was
+    /// lost on the way, it may be there later or not.
+    pub(crate) fn undone(&self, vnode: VnodeId, undone: Undone) -> Refusal {
+        match undone {
+            Undone::Lost => self.not_leader(vnode),
+            Undone::Unknown => Refusal::internal(),
         }
     }
 

@@ -187,7 +187,7 @@ pub enum Answer {
     Table(Box<Table>),
     Done,
     Failed(Code, String, Option<Attributes>),
-    Moved { epoch: u64, shard: u16 },
+    Moved { epoch: u64, node: u16, shard: u16 },
     Busy,
     Skipped,
     Measured(u64, u64),
@@ -238,7 +238,7 @@ fn attributes(item: &[u8]) -> Attributes {
     Value::attributes(ItemRef::check(item).expect("a sound item"))
 }
 
-fn read_answer(bytes: &[u8]) -> Answer {
+pub fn read_answer(bytes: &[u8]) -> Answer {
     match read_reply(bytes).expect("a sound reply") {
         ArchivedReply::Item(item) => read_item(item),
         ArchivedReply::Written(written) => read_written(written),
@@ -269,6 +269,7 @@ fn read_answer(bytes: &[u8]) -> Answer {
             paused: status.paused,
             up: status.nodes.iter().map(|node| (node.node.to_native(), node.up)).collect(),
         },
+        ArchivedReply::Image(_) => panic!("only replicas ask for images"),
     }
 }
 
@@ -298,7 +299,8 @@ fn read_failed(failed: &ArchivedFailed) -> Answer {
 }
 
 fn read_moved(moved: &ArchivedMoved) -> Answer {
-    Answer::Moved { epoch: moved.epoch.to_native(), shard: moved.shard.to_native() }
+    let (node, shard) = (moved.node.to_native(), moved.shard.to_native());
+    Answer::Moved { epoch: moved.epoch.to_native(), node, shard }
 }
 
 /// A client at one core: finds the owner in the core's map and asks it.

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod catalog;
+mod cluster;
 mod crash;
 mod fixture;
 mod harness;

@@ -87,7 +87,7 @@ fn a_vote_leaves_only_after_it_is_durable() {
     let mut group = group(&[1, 2, 3], true);
     group.step(at(1), vote(2, 2)).expect("open");
     let work = group.work(at(1)).expect("open").expect("a vote is something to do");
-    assert!(work.must_sync && work.send.is_empty());
+    assert!(work.send.is_empty());
     assert_eq!(work.hard_state.as_ref().map(|state| state.vote), Some(2));
     assert_eq!(kinds(&group.persisted(work.number).expect("open")), [MessageType::MsgRequestVoteResponse]);
 }
@@ -117,7 +117,7 @@ fn a_follower_takes_no_proposal_and_forwards_none() {
     let mut group = group(&[1, 2, 3], true);
     group.step(at(1), letter(MessageType::MsgHeartbeat, 2, 2, |_| {})).expect("open");
     said(&mut group, at(1));
-    assert_eq!(group.propose(Bytes::from_static(b"x")), Err(NotTaken::NotLeader(Some(PeerId(2)))));
+    assert_eq!(group.propose([Bytes::from_static(b"x")]), Err(NotTaken::NotLeader(Some(PeerId(2)))));
     let forwarded = letter(MessageType::MsgPropose, 2, 2, |message| {
         message.set_entries(vec![Entry::default()].into());
     });
@@ -269,5 +269,5 @@ fn a_leader_that_is_removed_stops_leading() {
     group.step(now, answer(3)).expect("open");
     said(&mut group, now);
     assert!(!group.is_leader() && group.members().voters == [2, 3]);
-    assert_eq!(group.propose(Bytes::new()), Err(NotTaken::NotLeader(None)));
+    assert_eq!(group.propose([Bytes::new()]), Err(NotTaken::NotLeader(None)));
 }

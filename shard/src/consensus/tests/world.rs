@@ -493,7 +493,7 @@ impl World {
             replica.disk.flushed = process.state.clone();
             // Keep a few entries, so that followers need an image only when they are far behind.
             let start = process.state.index.saturating_sub(10);
-            process.group.compact(start);
+            process.group.compact(start, 0);
         }
     }
 
@@ -590,7 +590,7 @@ impl World {
             self.next_command += 1;
             let command = Bytes::copy_from_slice(&self.next_command.to_le_bytes());
             let process = self.process(leader).expect("a leader runs");
-            if process.group.propose(command.clone()).is_ok() {
+            if process.group.propose([command.clone()]).is_ok() {
                 process.proposed.insert(command);
             }
             self.pump(leader);

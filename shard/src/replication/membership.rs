@@ -1,0 +1,210 @@
+//! What a leader does about its group: the members that the map wants, and who should lead.
+//!
+//! ```text
+//! the map wants it --> learner --> has caught up --> one joint change: it votes, who leaves does not --> report
+//! ```
+//!
+//! The map names who shall be a replica (`Role`); the group's own log says who is one. The leader looks at the difference again
+//! and again and takes one step at a time, so it does not matter where the leader before stopped. A leader that has to leave
+//! hands leadership over before it is removed.
+
+use super::cluster::Cluster;
+use super::replica::Replica;
+use crate::consensus::change::Step;
+use crate::consensus::{NotTaken, PeerId};
+use model::ring::{Replicas, Role, VnodeId};
+use runtime::{Mono, Runtime};
+use std::time::Duration;
+
+/// A follower that lacks fewer entries than this has caught up.
+const CAUGHT_UP_MAX: u64 = 256;
+
+/// Leaders that one shard hands over at once because somebody else should lead.
+const BALANCE_AT_ONCE_MAX: usize = 4;
+
+/// How often leaders look at their groups, in ticks.
+pub const LOOK_TICKS: u64 = 5;
+
+/// What a group is now, for the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whose.
+    pub vnode: VnodeId,
+    /// The epoch of the map that it follows.
+    pub epoch: u64,
+    /// Who votes.
+    pub voters: Vec<u32>,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    Change(Vec<Step>),
+    /// Let this one lead, which stays while we go.
+    HandOver(PeerId),
+    /// All is as the map wants it, and that is news.
+    Report,
+}
+
+impl<R: Runtime> Cluster<R> {
+    /// Leaders take the next steps towards what the map wants; what is reached is for the catalog to know.
+    pub(super) fn look_after_members(&self, now: Mono) {
+        let mut touched = Vec::new();
+        let mut reached = Vec::new();
+        let mut balanced = 0;
+        for (vnode, replica) in self.groups.borrow_mut().iter_mut() {
+            let Some((wanted, epoch)) = replica.wanted.filter(|_| replica.leads().is_some()) else {
+                continue;
+            };
+            let next = next_step(replica, &wanted);
+            let quiet = next == Next::Nothing || next == Next::Report;
+            let taken = match next {
+                Next::Nothing => Ok(()),
+                Next::Report => {
+                    reached.push(Standing { vnode: *vnode, epoch, voters: voters(replica) });
+                    Ok(())
+                }
+                Next::Change(steps) => replica.group.change(&steps),
+                Next::HandOver(to) => replica.group.transfer(to).map_err(|_| NotTaken::Closed),
+            };
+            if quiet && balanced < BALANCE_AT_ONCE_MAX && self.balance(replica, &wanted, now) {
+                balanced += 1;
+            }
+            // What is not taken now is tried at the next look.
+            if taken.is_ok() {
+                touched.push(*vnode);
+            }
+        }
+        *self.reached.borrow_mut() = reached;
+        touched.into_iter().for_each(|vnode| self.enlist(vnode));
+    }
+
+    /// Groups that are what the map asked for, while the map says that they are still on their way.
+    pub fn reached(&self) -> Vec<Standing> {
+        self.reached.borrow().clone()
+    }
+
+    /// Hands leadership to who should have it, if that one could lead for a while already; true when it does.
+    fn balance(&self, replica: &mut Replica, wanted: &Replicas, now: Mono) -> bool {
+        let first = wanted.first();
+        let to = PeerId(u64::from(first.peer.0));
+        if first.role != Role::Voter || to.0 == replica.peer || self.handing_over.get() {
+            replica.could_lead = None;
+            return false;
+        }
+        // A follower counts as not heard of for a moment in each election timeout.
+        let known = replica.could_lead.filter(|(_, seen)| now.since(*seen) < self.options.balance_after / 2);
+        if !can_lead(replica, to) {
+            replica.could_lead = known;
+            return false;
+        }
+        let since = known.map_or(now, |(since, _)| since);
+        replica.could_lead = Some((since, now));
+        if now.since(since) < self.options.balance_after {
+            return false;
+        }
+        replica.could_lead = None;
+        replica.group.transfer(to).is_ok()
+    }
+
+    /// Hands over all leadership, for a planned stop; returns when none is left that can be handed over, or after `wait_max`.
+    /// From then on nothing is balanced back to here by this shard.
+    pub async fn hand_over_all(&self, wait_max: Duration) {
+        self.handing_over.set(true);
+        let end = self.rt.now().after(wait_max);
+        while self.hand_over() > 0 && self.rt.now() < end {
+            self.turn();
+            self.rt.sleep(self.options.tick / 4).await;
+        }
+    }
+
+    /// Begins to hand over what can be; how many groups that are.
+    fn hand_over(&self) -> usize {
+        let mut touched = Vec::new();
+        for (vnode, replica) in self.groups.borrow_mut().iter_mut() {
+            if replica.leading.is_none() {
+                continue;
+            }
+            let others = replica.group.members().voters.clone();
+            let others = others.into_iter().filter(|peer| *peer != replica.peer).map(PeerId);
+            let heard = others.filter_map(|peer| {
+                let (matched, active) = replica.group.progress(peer)?;
+                active.then_some((matched, peer))
+            });
+            if let Some((_, to)) = heard.max()
+                && (replica.group.is_handing_over() || replica.group.transfer(to).is_ok())
+            {
+                touched.push(*vnode);
+            }
+        }
+        let count = touched.len();
+        touched.into_iter().for_each(|vnode| self.enlist(vnode));
+        count
+    }
+
+    /// Hands one vnode's leadership to a peer; false when this shard does not lead it.
+    pub fn hand_over_to(&self, vnode: VnodeId, peer: model::ring::PeerId) -> bool {
+        let begun = {
+            let mut groups = self.groups.borrow_mut();
+            let replica = groups.get_mut(&vnode).filter(|replica| replica.leading.is_some());
+            replica.is_some_and(|replica| replica.group.transfer(PeerId(u64::from(peer.0))).is_ok())
+        };
+        self.enlist(vnode);
+        begun
+    }
+}
+
+/// Who votes, in the catalog's numbers.
+fn voters(replica: &Replica) -> Vec<u32> {
+    replica.group.members().voters.iter().filter_map(|peer| u32::try_from(*peer).ok()).collect()
+}
+
+fn can_lead(replica: &Replica, peer: PeerId) -> bool {
+    replica.group.members().voters.contains(&peer.0) && has_caught_up(replica, peer)
+}
+
+fn has_caught_up(replica: &Replica, peer: PeerId) -> bool {
+    let last = replica.group.last();
+    replica.group.progress(peer).is_some_and(|(matched, active)| active && matched + CAUGHT_UP_MAX >= last)
+}
+
+/// The next step from what the group is to what the map wants.
+fn next_step(replica: &Replica, wanted: &Replicas) -> Next {
+    if replica.group.is_changing() || replica.group.is_handing_over() {
+        return Next::Nothing;
+    }
+    let members = replica.group.members();
+    let of =
+        |role: Role| wanted.iter().filter(move |seat| seat.role == role).map(|seat| u64::from(seat.peer.0));
+    let should_vote: Vec<u64> = of(Role::Voter).chain(of(Role::Joining)).collect();
+    let leaving: Vec<u64> = of(Role::Leaving).filter(|peer| members.voters.contains(peer)).collect();
+    // Somebody who is not in the map at all: a move was given up.
+    let strange = |peer: &&u64| wanted.iter().all(|seat| u64::from(seat.peer.0) != **peer);
+    let in_group = members.voters.iter().chain(&members.learners);
+    if let Some(stray) = in_group.filter(strange).find(|peer| **peer != replica.peer) {
+        return Next::Change(vec![Step::Remove(PeerId(*stray))]);
+    }
+    let missing = |peer: &&u64| !members.voters.contains(peer) && !members.learners.contains(peer);
+    if let Some(new) = should_vote.iter().find(missing) {
+        return Next::Change(vec![Step::Learner(PeerId(*new))]);
+    }
+    let to_promote: Vec<u64> =
+        should_vote.iter().copied().filter(|peer| members.learners.contains(peer)).collect();
+    if !to_promote.iter().all(|peer| has_caught_up(replica, PeerId(*peer))) {
+        return Next::Nothing;
+    }
+    let others_leave = leaving.iter().filter(|peer| **peer != replica.peer);
+    let mut steps: Vec<Step> = to_promote.iter().map(|peer| Step::Voter(PeerId(*peer))).collect();
+    steps.extend(others_leave.map(|peer| Step::Remove(PeerId(*peer))));
+    if !steps.is_empty() {
+        return Next::Change(steps);
+    }
+    if leaving.contains(&replica.peer) || !should_vote.contains(&replica.peer) {
+        // We are the last who has to go.
+        let heir = should_vote.iter().copied().map(PeerId).find(|peer| can_lead(replica, *peer));
+        return heir.map_or(Next::Nothing, Next::HandOver);
+    }
+    let on_its_way = wanted.iter().any(|seat| seat.role != Role::Voter);
+    if on_its_way { Next::Report } else { Next::Nothing }
+}
