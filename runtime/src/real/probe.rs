@@ -73,6 +73,13 @@ pub fn probe(data_dir: &Path) -> Probe {
     }
 }
 
+/// What keeps a process that opens no files from running here; its limits are raised.
+pub(super) fn obstacle_without_disk() -> Option<String> {
+    // Few open files are a bound, and no obstacle.
+    let _ = system::raise_open_files();
+    check_locked_memory().err().or_else(|| check_ring().err())
+}
+
 fn check_ring() -> Result<(), String> {
     system::try_ring().map_err(|error| match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => "io_uring is forbidden here: set `sysctl kernel.io_uring_disabled=0`, or, in a \

@@ -20,8 +20,8 @@ use crate::{BLOCK_BYTES, Buffer, CoreId, File, OpenOptions, Runtime};
 pub struct RealOptions {
     /// OS ids of the cpus to use: one executor each, core ids in this order. Repeats are allowed.
     pub cores: Vec<usize>,
-    /// Where the data will be; must exist and be writable. Probed before `main` runs.
-    pub data_dir: PathBuf,
+    /// Where the data will be; must exist and be writable. Probed before `main` runs. None for a process that opens no files.
+    pub data_dir: Option<PathBuf>,
     /// Packets that one core's mailbox holds before senders wait.
     pub mailbox_packets_max: usize,
     /// Memory that each core registers with the kernel for files' buffers, in bytes; buffers beyond are ordinary.
@@ -35,9 +35,14 @@ pub struct RealOptions {
 impl RealOptions {
     /// With the defaults for everything else.
     pub fn new(cores: Vec<usize>, data_dir: impl Into<PathBuf>) -> RealOptions {
+        RealOptions { data_dir: Some(data_dir.into()), ..RealOptions::diskless(cores) }
+    }
+
+    /// For a process that opens no files.
+    pub fn diskless(cores: Vec<usize>) -> RealOptions {
         RealOptions {
             cores,
-            data_dir: data_dir.into(),
+            data_dir: None,
             mailbox_packets_max: 4096,
             io_memory_bytes: 1 << 20,
             spin_before_sleep: Duration::ZERO,
@@ -101,9 +106,12 @@ where
 {
     assert!(!options.cores.is_empty(), "a process runs on at least one core");
     assert!(options.cores.len() <= usize::from(u16::MAX), "core ids have 16 bits");
-    let found = probe(&options.data_dir);
-    if let Some(obstacle) = found.obstacle() {
-        return Err(StartError::Unsuitable(obstacle.to_owned()));
+    let obstacle = match &options.data_dir {
+        Some(data_dir) => probe(data_dir).obstacle().map(str::to_owned),
+        None => probe::obstacle_without_disk(),
+    };
+    if let Some(obstacle) = obstacle {
+        return Err(StartError::Unsuitable(obstacle));
     }
     abort_on_panic();
     let post = Post::new(options.cores.len(), options.mailbox_packets_max);
@@ -172,7 +180,9 @@ where
         let tested = async {
             let runtime = RealRuntime::start(CoreId(core as u16), options.cores.len(), mesh);
             let runtime = runtime.map_err(|error| StartError::Executor { cpu, reason: error.to_string() })?;
-            test_disk(&runtime, &options.data_dir, cpu).await?;
+            if let Some(data_dir) = &options.data_dir {
+                test_disk(&runtime, data_dir, cpu).await?;
+            }
             Ok(runtime)
         };
         match tested.await {

@@ -124,6 +124,8 @@ impl TcpListener {
         };
         let sk = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         let addr = socket2::SockAddr::from(addr);
+        // torc: connections of an earlier process that are over keep nobody from listening there again.
+        sk.set_reuse_address(true)?;
         sk.set_reuse_port(true)?;
         sk.bind(&addr)?;
         sk.listen(1024)?;
