@@ -9,6 +9,7 @@
 //! - [`mesh`]: calls between the cores of one process, and the map's broadcast.
 //! - [`frame`], [`secret`], [`session`]: one connection between two processes: its bytes, who may begin it, its calls.
 //! - [`links`]: the connections to other nodes, made when somebody wants them.
+//! - [`founding`]: what is said to a node that belongs to no cluster yet.
 //! - [`fabric`]: from a place to the shard that is there, through whichever of these.
 //!
 //! The life of one request:
@@ -24,6 +25,7 @@
 
 mod calls;
 pub mod fabric;
+pub mod founding;
 pub mod frame;
 pub mod links;
 pub mod map;
