@@ -1,13 +1,15 @@
-//! What `torc serve` is told: flags over a TOML file over defaults that come from the host.
+//! What `torc serve`, `torc node` and `torc router` are told: flags over a TOML file over defaults that come from the host.
 //!
 //! Every flag is also a key of the file, under the same name, so that a line of the one can be moved into the other. An
 //! unknown key is an error: a misspelt limit that is silently ignored is worse than none.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 mod compression;
 
@@ -29,14 +31,10 @@ const MEMORY_BYTES_PER_SHARD_MIN: u64 = 32 << 20;
 /// The most shards of one process; a mailbox exists for each pair.
 const SHARDS_MAX: usize = 256;
 
-/// The flags of `torc serve`, and the keys of its configuration file.
+/// The flags of whatever serves DynamoDB's API, and keys of its configuration file.
 #[derive(clap::Args, Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ServeArgs {
-    /// Where the data lies; created if it is not there [default: ./torc-data]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-
+#[serde(rename_all = "kebab-case")]
+pub struct HttpArgs {
     /// Address for DynamoDB's API over HTTP; port 0 picks a free one, `none` serves no HTTP [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDRESS:PORT")]
     http: Option<Endpoint>,
@@ -57,6 +55,34 @@ pub struct ServeArgs {
     /// directory, if it is there; while there is none, nobody has to prove who they are]
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
+
+    /// Region in ARNs [default: us-east-1]
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+
+    /// Account in ARNs, twelve digits [default: 000000000000]
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+
+    /// Serve an address that other machines can reach although there are no users: whoever reaches it may read, change
+    /// and delete every table
+    #[arg(long)]
+    #[serde(default)]
+    allow_public: bool,
+
+    /// A TOML file with the same keys as these flags; a flag wins over the file
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+}
+
+/// The flags of whatever keeps data, and keys of its configuration file.
+#[derive(clap::Args, Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StoreArgs {
+    /// Where the data lies; created if it is not there [default: ./torc-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 
     /// Shards, one pinned thread each [default: the cores this process may use, by affinity and cgroup; for an existing
     /// data directory, the number it was made with]
@@ -79,25 +105,76 @@ pub struct ServeArgs {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     #[serde(default, deserialize_with = "deserialize_bytes")]
     disk_reserve: Option<u64>,
+}
 
-    /// Region in ARNs [default: us-east-1]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
+/// The flags of `torc serve`, and the keys of its configuration file.
+#[derive(clap::Args, Clone, Debug, Default, Deserialize)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    #[serde(flatten)]
+    store: StoreArgs,
 
-    /// Account in ARNs, twelve digits [default: 000000000000]
-    #[arg(long, value_name = "ACCOUNT")]
-    account: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    http: HttpArgs,
 
-    /// Serve an address that other machines can reach although there are no users: whoever reaches it may read, change
-    /// and delete every table
-    #[arg(long)]
-    #[serde(default)]
-    allow_public: bool,
+    #[arg(skip)]
+    #[serde(flatten)]
+    unknown: Unknown,
+}
 
-    /// A TOML file with the same keys as these flags; a flag wins over the file
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
-    config: Option<PathBuf>,
+/// Keys of a configuration file that mean nothing.
+pub type Unknown = BTreeMap<String, toml::Value>;
+
+impl HttpArgs {
+    /// The configuration file that was named.
+    pub fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// Those of `self`, else those of `file`.
+    pub fn or(self, file: HttpArgs) -> HttpArgs {
+        HttpArgs {
+            http: self.http.or(file.http),
+            https: self.https.or(file.https),
+            tls_cert: self.tls_cert.or(file.tls_cert),
+            tls_key: self.tls_key.or(file.tls_key),
+            users: self.users.or(file.users),
+            region: self.region.or(file.region),
+            account: self.account.or(file.account),
+            allow_public: self.allow_public || file.allow_public,
+            config: self.config,
+        }
+    }
+}
+
+impl StoreArgs {
+    /// Those of `self`, else those of `file`.
+    pub fn or(self, file: StoreArgs) -> StoreArgs {
+        StoreArgs {
+            data_dir: self.data_dir.or(file.data_dir),
+            shards: self.shards.or(file.shards),
+            memory: self.memory.or(file.memory),
+            compression: self.compression.or(file.compression),
+            disk_reserve: self.disk_reserve.or(file.disk_reserve),
+        }
+    }
+}
+
+/// Reads a configuration file, if one is named; every key has to mean something.
+pub fn read_file<T>(path: Option<&Path>, unknown: impl Fn(&T) -> &Unknown) -> anyhow::Result<T>
+where
+    T: Default + DeserializeOwned,
+{
+    let Some(path) = path else { return Ok(T::default()) };
+    let read = || {
+        let file: T = toml::from_str(&read_text(path)?)?;
+        if let Some(key) = unknown(&file).keys().next() {
+            bail!("unknown key `{key}`");
+        }
+        Ok(file)
+    };
+    read().with_context(|| format!("configuration file {}", path.display()))
 }
 
 /// An address, or none.
@@ -175,33 +252,37 @@ pub struct Config {
 impl Config {
     /// Joins flags, file and defaults, and refuses what cannot work.
     pub fn load(flags: ServeArgs) -> anyhow::Result<Config> {
-        let file = match &flags.config {
-            Some(path) => {
-                read_file(path).with_context(|| format!("configuration file {}", path.display()))?
-            }
-            None => ServeArgs::default(),
-        };
+        let file = read_file(flags.http.config(), |file: &ServeArgs| &file.unknown)?;
+        Config::of(flags.http.or(file.http), Some(flags.store.or(file.store)))
+    }
+
+    /// Of what was asked for; what has no `store` keeps no data.
+    pub fn of(http: HttpArgs, store: Option<StoreArgs>) -> anyhow::Result<Config> {
         let default_http = Endpoint::At(HTTP_DEFAULT.parse().expect("the default is an address"));
-        let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| PathBuf::from("torc-data"));
-        let http = match flags.http.or(file.http).unwrap_or(default_http) {
+        let keeps_data = store.is_some();
+        let store = store.unwrap_or_default();
+        let data_dir =
+            store.data_dir.unwrap_or_else(|| PathBuf::from(if keeps_data { "torc-data" } else { "" }));
+        let address = match http.http.unwrap_or(default_http) {
             Endpoint::At(address) => Some(address),
             Endpoint::None => None,
         };
-        let (certificate, key) = (flags.tls_cert.or(file.tls_cert), flags.tls_key.or(file.tls_key));
-        let users = flags.users.or(file.users);
         let config = Config {
-            http,
-            https: https(flags.https.or(file.https), certificate, key)?,
-            users_named: users.is_some(),
-            users: users.unwrap_or_else(|| data_dir.join(USERS_FILE)),
-            allow_public: flags.allow_public || file.allow_public,
+            http: address,
+            https: https(http.https, http.tls_cert, http.tls_key)?,
+            users_named: http.users.is_some(),
+            users: http.users.unwrap_or_else(|| match keeps_data {
+                true => data_dir.join(USERS_FILE),
+                false => PathBuf::new(),
+            }),
+            allow_public: http.allow_public,
             data_dir,
-            shards: flags.shards.or(file.shards),
-            memory_bytes: flags.memory.or(file.memory),
-            compression: flags.compression.or(file.compression),
-            disk_reserve_bytes: flags.disk_reserve.or(file.disk_reserve),
-            region: flags.region.or(file.region).unwrap_or_else(|| "us-east-1".to_string()),
-            account: flags.account.or(file.account).unwrap_or_else(|| "000000000000".to_string()),
+            shards: store.shards,
+            memory_bytes: store.memory,
+            compression: store.compression,
+            disk_reserve_bytes: store.disk_reserve,
+            region: http.region.unwrap_or_else(|| "us-east-1".to_string()),
+            account: http.account.unwrap_or_else(|| "000000000000".to_string()),
         };
         config.check()?;
         Ok(config)
@@ -284,9 +365,8 @@ fn https(
 }
 
 #[expect(clippy::disallowed_methods, reason = "read once, before any executor runs")]
-fn read_file(path: &Path) -> anyhow::Result<ServeArgs> {
-    let text = std::fs::read_to_string(path)?;
-    Ok(toml::from_str(&text)?)
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    Ok(std::fs::read_to_string(path)?)
 }
 
 /// Bytes as people write them: a number, then nothing or one of KiB, MiB, GiB, KB, MB, GB.

@@ -1,7 +1,12 @@
-//! `torc ctl`: what an operator changes beside a running node.
+//! `torc ctl`: what an operator changes beside running processes.
 //!
 //! `torc ctl user` changes the file of users. A node that serves from the same data directory sees the change within a second or two; nothing
-//! is restarted.
+//! is restarted. Everything else is about clusters ([`cluster`]) and talks to their nodes.
+
+mod cluster;
+mod show;
+
+pub use cluster::{VNODES_DEFAULT, init};
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,6 +36,11 @@ pub struct Args {
 enum What {
     /// Who may call, with which key, and what they may do
     User(UserArgs),
+    /// Found a cluster
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
+    #[command(flatten)]
+    Member(cluster::Command),
 }
 
 #[derive(clap::Args, Clone, Debug)]
@@ -104,11 +114,12 @@ impl Place {
 
 /// Does what is asked.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let What::User(user) = args.what;
-    let text = match user.command {
-        UserCommand::Add(args) => add(args)?,
-        UserCommand::List { place } => list(&place)?,
-        UserCommand::Remove { name, place } => remove(&name, &place)?,
+    let text = match args.what {
+        What::User(UserArgs { command: UserCommand::Add(args) }) => add(args)?,
+        What::User(UserArgs { command: UserCommand::List { place } }) => list(&place)?,
+        What::User(UserArgs { command: UserCommand::Remove { name, place } }) => remove(&name, &place)?,
+        What::Cluster(command) => cluster::run_cluster(command)?,
+        What::Member(command) => cluster::run(command)?,
     };
     println!("{text}");
     Ok(())
@@ -175,6 +186,14 @@ fn new_entry(args: &AddArgs) -> anyhow::Result<Entry> {
         actions,
         created: time::basic(now()),
     })
+}
+
+/// An id that nobody else has.
+pub fn random_id() -> anyhow::Result<u128> {
+    let mut bytes = [0; 16];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    Ok(u128::from_le_bytes(bytes).max(1))
 }
 
 /// Random characters, all equally likely: the alphabet's size divides 256.

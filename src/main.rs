@@ -2,12 +2,15 @@
 //!
 //! This package wires the crates together and holds no logic of its own:
 //!
-//! - `ctl`: what an operator changes beside a running node: its users.
+//! - `ctl`: what an operator changes beside running processes: users, and the nodes of a cluster.
 //! - `users`: the file that they are in.
 //! - `reload`: files that are read again when they change.
 //! - `config`: flags, file and defaults of `torc serve`.
 //! - `data_dir`: the directory that one process holds.
 //! - `serve`: one node: a router and a shard on every core.
+//! - `peers`: how the processes of a cluster know each other. `outside`: processes without shards that talk to one.
+//! - `node`: a node of a cluster, from the day it waits to belong to one; `member`: what it does beside serving.
+//! - `router`: a router alone. `local`: a whole cluster on this machine.
 //! - `sim`: worlds from seeds, on virtual time.
 //! - `inspect`: what lies in a data directory, and whether it is whole.
 
@@ -15,7 +18,13 @@ mod config;
 mod ctl;
 mod data_dir;
 mod inspect;
+mod local;
+mod member;
+mod node;
+mod outside;
+mod peers;
 mod reload;
+mod router;
 mod serve;
 mod sim;
 mod users;
@@ -39,7 +48,13 @@ struct Cli {
 enum Command {
     /// Serve DynamoDB's API from this machine (what plain `torc` does)
     Serve(config::ServeArgs),
-    /// Change what a node goes by: its users
+    /// Serve as one node of a cluster
+    Node(node::Args),
+    /// Serve DynamoDB's API for a cluster, without data of its own
+    Router(router::Args),
+    /// Run a whole cluster on this machine, to try it out
+    Cluster(local::Args),
+    /// Change users, found and change clusters
     Ctl(ctl::Args),
     /// Measure an endpoint: throughput and latency under load
     Bench(perf::bench::Options),
@@ -58,6 +73,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => config::Config::load(args).and_then(|config| serve::run(config, started)),
+        Command::Node(args) => node::run(args, started),
+        Command::Router(args) => router::run(args, started),
+        Command::Cluster(args) => local::run(args),
         Command::Ctl(args) => ctl::run(args),
         Command::Bench(options) => perf::bench::run(options).map(|_report| ()),
         Command::Sim(args) => sim::run(args),

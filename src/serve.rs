@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use model::map::Map;
-use model::ring::ShardId;
+use model::ring::{NodeId, ShardId};
 use net::fabric::Fabric;
 use net::map::MapCell;
 use net::mesh::{Mesh, MeshOptions};
@@ -33,13 +33,17 @@ use shard::{Shard, ShardOptions};
 
 use crate::config::{Compressions, Config, show_bytes};
 use crate::data_dir::DataDir;
+use crate::member::{Membership, Tasks};
 use crate::reload::{self, Change, Files, Poke};
 
 /// Vnodes per shard of a new node; a cluster will have 256 in all.
 const VNODES_PER_SHARD: u32 = 8;
 
 /// Requests under way get this long to finish after Ctrl-C.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Leadership of this node's vnodes has so long to go to others.
+const HAND_OVER_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// How often a core looks for changed files.
 const CHANGES_PERIOD: Duration = Duration::from_millis(250);
@@ -47,23 +51,50 @@ const CHANGES_PERIOD: Duration = Duration::from_millis(250);
 /// How often a core that is done looks for the others.
 const DRAIN_PAUSE: Duration = Duration::from_millis(1);
 
-/// Runs a node until it is told to stop. `started` is when the process began, for the banner.
+/// Runs a node that is alone until it is told to stop. `started` is when the process began, for the banner.
 pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let listens = listens(&config)?;
     let data = DataDir::open(&config.data_dir)?;
+    let probe = check_host(&data)?;
+    let cpus = tuning::cpus::read().usable().to_vec();
+    let shards_default = u16::try_from(cpus.len()).unwrap_or(u16::MAX);
+    let identity = identify(data.path(), cpus[0], config.shards, shards_default)?;
+    start(Setup { config, listens, data, probe, cpus, identity, member: None, started })
+}
+
+/// What the host must offer, tried; an error says what is missing.
+pub fn check_host(data: &DataDir) -> anyhow::Result<Probe> {
     let probe = probe(data.path());
-    if let Some(obstacle) = probe.obstacle() {
-        bail!("{obstacle}");
+    match probe.obstacle() {
+        Some(obstacle) => bail!("{obstacle}"),
+        None => Ok(probe),
     }
-    let cpus = tuning::cpus::read();
-    let shards_default = u16::try_from(cpus.usable().len()).unwrap_or(u16::MAX);
-    let identity = identify(data.path(), cpus.usable()[0], config.shards, shards_default)?;
+}
+
+/// What a process with shards runs with.
+pub struct Setup {
+    pub config: Config,
+    /// What is served where.
+    pub listens: Vec<(Scheme, SocketAddr)>,
+    pub data: DataDir,
+    pub probe: Probe,
+    /// Cpus to use, in turn.
+    pub cpus: Vec<usize>,
+    pub identity: Identity,
+    /// Its part in a cluster, if it has one.
+    pub member: Option<Membership>,
+    pub started: Instant,
+}
+
+/// Runs all shards until the process is told to stop.
+pub fn start(setup: Setup) -> anyhow::Result<()> {
+    let Setup { config, listens, data, probe, cpus, identity, member, started } = setup;
     let shard_count = usize::from(identity.shard_count);
     let stopper = Stopper::new();
     let (files, poke) = reload::start(&config, shard_count)?;
     act_on_signals(stopper.clone(), poke)?;
     let (complain, complaints) = flume::unbounded();
-    let cores: Vec<usize> = cpus.usable().iter().copied().cycle().take(shard_count).collect();
+    let cores: Vec<usize> = cpus.iter().copied().cycle().take(shard_count).collect();
     let options = RealOptions { stopper: stopper.clone(), ..RealOptions::new(cores.clone(), data.path()) };
     let banner = Banner {
         data: data.path().to_path_buf(),
@@ -71,6 +102,7 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
         cores,
         memory_bytes: config.memory_bytes_per_shard(shard_count)? * shard_count as u64,
         listens: listens.clone(),
+        cluster: member.as_ref().map(Membership::describe),
         access: Banner::access(&config, &files),
         key: if files.users.is_some() { "" } else { "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any " },
         region: config.region.clone(),
@@ -82,6 +114,7 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
         listens,
         files,
         identity,
+        member,
         config,
         banner,
         stopper,
@@ -100,7 +133,7 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
 }
 
 /// What is served where, every port known and free.
-fn listens(config: &Config) -> anyhow::Result<Vec<(Scheme, SocketAddr)>> {
+pub fn listens(config: &Config) -> anyhow::Result<Vec<(Scheme, SocketAddr)>> {
     let http = config.http.map(|address| (Scheme::Http, address));
     let https = config.https.as_ref().map(|https| (Scheme::Https, https.address));
     let free = |(scheme, address): (Scheme, SocketAddr)| {
@@ -119,13 +152,14 @@ fn listens(config: &Config) -> anyhow::Result<Vec<(Scheme, SocketAddr)>> {
 fn identify(data: &Path, cpu: usize, asked: Option<usize>, shards_default: u16) -> anyhow::Result<Identity> {
     let options = RealOptions::new(vec![cpu], data);
     let (answer, answers) = flume::bounded(1);
-    let data = data.to_path_buf();
+    let (shown, data) = (data, data.to_path_buf());
     let asked = asked.map(|count| u16::try_from(count).unwrap_or(u16::MAX));
     runtime::real::run(options, move |rt| {
         let (answer, data) = (answer.clone(), data.clone());
         async move {
             let founded = asked.unwrap_or(shards_default);
             let identity = match shard::node::read(&rt, &data).await {
+                Ok(Some(identity)) if identity.number != NodeId(0) => Ok(identity),
                 Ok(Some(_)) => shard::node::open(&rt, &data, asked, VNODES_PER_SHARD).await,
                 Ok(None) => {
                     let vnodes = u32::from(founded) * VNODES_PER_SHARD;
@@ -136,11 +170,19 @@ fn identify(data: &Path, cpu: usize, asked: Option<usize>, shards_default: u16) 
             answer.try_send(identity).expect("there is room for the one answer");
         }
     })?;
-    Ok(answers.try_recv().expect("the executor answered before it ended")?)
+    let identity: Identity = answers.try_recv().expect("the executor answered before it ended")?;
+    if identity.number != NodeId(0) {
+        bail!(
+            "{} belongs to a cluster, as its node {}\n  what to do: start it with torc node, or choose another --data-dir",
+            shown.display(),
+            identity.number.0
+        );
+    }
+    Ok(identity)
 }
 
 /// The first SIGINT or SIGTERM asks for a clean stop; the second ends the process at once. SIGHUP has files read again.
-fn act_on_signals(stopper: Stopper, poke: Poke) -> anyhow::Result<()> {
+pub fn act_on_signals(stopper: Stopper, poke: Poke) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     #[expect(clippy::disallowed_methods, reason = "signals need a thread that is pinned nowhere")]
@@ -170,6 +212,7 @@ struct Core {
     listens: Vec<(Scheme, SocketAddr)>,
     files: Files,
     identity: Identity,
+    member: Option<Membership>,
     config: Config,
     banner: Banner,
     stopper: Stopper,
@@ -189,6 +232,8 @@ struct Running {
     server: RealTask<()>,
     /// Takes what was read again.
     _reloader: RealTask<()>,
+    /// What keeps this node a part of its cluster, if it is.
+    member: Option<Tasks>,
 }
 
 impl Core {
@@ -218,34 +263,51 @@ impl Core {
             Either::First(ended) => ended.map_err(leave_core)?,
             Either::Second(()) => {}
         }
+        if running.member.is_some() {
+            // Others lead from now on, while this node still answers and redirects.
+            running.shard.hand_over_all(HAND_OVER_TIME_MAX).await;
+        }
         running.router.stop();
         // Whoever is not done by then is cut off: dropping the task closes its connections.
         let _ = timeout(&rt, DRAIN_TIME_MAX, running.server).await;
         self.wait_for_other_routers(&rt).await;
+        if let Some(member) = &running.member {
+            member.leave();
+        }
         running.shard.close().await.map_err(leave_core)?;
         Ok(())
     }
 
     async fn start(&self, rt: &RealRuntime) -> anyhow::Result<Running> {
-        let ring = self.identity.founding_ring();
-        let map = MapCell::new(Map::alone(ring));
+        let map = MapCell::new(match &self.member {
+            Some(member) => member.map(),
+            None => Map::alone(self.identity.founding_ring()),
+        });
         let mesh = Mesh::new(rt.clone(), map.clone(), MeshOptions::default());
         let carrier = rt.spawn(Class::Foreground, {
             let mesh = mesh.clone();
             async move { mesh.run().await }
         });
-        let options = self.shard_options(rt)?;
+        let mut tasks = match &self.member {
+            Some(member) => Some(member.connect(rt, &mesh).await?),
+            None => None,
+        };
+        let fabric = tasks.as_ref().map_or_else(|| Fabric::alone(mesh.clone()), Tasks::fabric);
+        let options = self.shard_options(rt, tasks.as_ref())?;
         let shard = Shard::open(rt.clone(), options, mesh.clone()).await.map_err(leave_core)?;
         mesh.set_handler(shard.handler());
         let keeper = rt.spawn(Class::Foreground, {
             let shard = shard.clone();
             async move { shard.run().await }
         });
-        // Until the catalog has spoken nobody knows which tables there are, and an answer would be a lie.
-        map.at_least(1).await;
-        let router = Router::new(rt.clone(), self.router_options(), Fabric::alone(mesh), map);
+        let router = Router::new(rt.clone(), self.router_options(), fabric, map.clone());
         if let Some(setup) = &self.files.tls {
             router.set_tls(setup.clone());
+        }
+        match (&self.member, &mut tasks) {
+            (Some(member), Some(tasks)) => member.begin(rt, tasks, &shard, &router, &self.data_dir).await,
+            // Until the catalog has spoken nobody knows which tables there are, and an answer would be a lie.
+            _ => drop(map.at_least(1).await),
         }
         let mut listeners = Vec::new();
         for (scheme, address) in &self.listens {
@@ -256,25 +318,8 @@ impl Core {
             let router = router.clone();
             async move { router.serve_all(listeners).await }
         });
-        let _reloader = self.reload(rt, &router);
-        Ok(Running { _carrier: carrier, shard, keeper, router, server, _reloader })
-    }
-
-    /// Takes changed files over, as long as the core runs.
-    fn reload(&self, rt: &RealRuntime, router: &Rc<Router<RealRuntime>>) -> RealTask<()> {
-        let changes = self.files.changes[usize::from(rt.core().0)].clone();
-        let (router, clock) = (router.clone(), rt.clone());
-        rt.spawn(Class::Background, async move {
-            loop {
-                clock.sleep(CHANGES_PERIOD).await;
-                for change in changes.try_iter() {
-                    match change {
-                        Change::Users(users) => router.set_users(users),
-                        Change::Tls(setup) => router.set_tls(setup),
-                    }
-                }
-            }
-        })
+        let _reloader = reload(rt, &self.files, &router);
+        Ok(Running { _carrier: carrier, shard, keeper, router, server, _reloader, member: tasks })
     }
 
     /// A shard closes when no router asks it any more, those of the other cores included; within a bound.
@@ -287,11 +332,12 @@ impl Core {
         }
     }
 
-    fn shard_options(&self, rt: &RealRuntime) -> anyhow::Result<ShardOptions> {
+    fn shard_options(&self, rt: &RealRuntime, tasks: Option<&Tasks>) -> anyhow::Result<ShardOptions> {
         let share = self.config.memory_bytes_per_shard(rt.core_count())?;
         let memory_bytes = usize::try_from(share).expect("memory fits an address");
         let mut options =
             ShardOptions::new(&self.data_dir, self.identity, ShardId(rt.core().0), memory_bytes);
+        options.wire = tasks.map(Tasks::wire);
         if let Some(Compressions(levels)) = self.config.compression {
             options.tree.compression = levels;
         }
@@ -311,6 +357,23 @@ impl Core {
     }
 }
 
+/// Takes changed files over, as long as the core runs.
+pub fn reload(rt: &RealRuntime, files: &Files, router: &Rc<Router<RealRuntime>>) -> RealTask<()> {
+    let changes = files.changes[usize::from(rt.core().0)].clone();
+    let (router, clock) = (router.clone(), rt.clone());
+    rt.spawn(Class::Background, async move {
+        loop {
+            clock.sleep(CHANGES_PERIOD).await;
+            for change in changes.try_iter() {
+                match change {
+                    Change::Users(users) => router.set_users(users),
+                    Change::Tls(setup) => router.set_tls(setup),
+                }
+            }
+        }
+    })
+}
+
 /// A shard's error as text: the error itself belongs to its core and must stay there.
 fn leave_core(error: shard::Error) -> anyhow::Error {
     anyhow!("{error}")
@@ -323,6 +386,8 @@ struct Banner {
     cores: Vec<usize>,
     memory_bytes: u64,
     listens: Vec<(Scheme, SocketAddr)>,
+    /// Its part in a cluster.
+    cluster: Option<String>,
     /// Who may call.
     access: String,
     /// What to set before trying it.
@@ -376,6 +441,7 @@ impl Banner {
         format!(
             "torc {version}\n\
              {listening}\
+             {cluster}\
              \x20 data     {data} ({file_system}, {free} free, a durable write takes {durable:.0} us)\n\
              \x20 shards   {count} on {noun} {cores}\n\
              \x20 memory   {memory} for memtables and caches\n\
@@ -384,6 +450,7 @@ impl Banner {
              \x20 try      {key}aws dynamodb list-tables --endpoint-url {url} --region {region}\n\
              ready in {ready:.0} ms; Ctrl-C stops\n",
             version = env!("CARGO_PKG_VERSION"),
+            cluster = self.cluster.as_ref().map_or(String::new(), |text| format!("  cluster  {text}\n")),
             access = self.access,
             url = urls[0],
             key = self.key,

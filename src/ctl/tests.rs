@@ -15,7 +15,7 @@ fn ctl(path: &std::path::Path, line: &str) -> Result<String, String> {
     let words = ["ctl", "user"].into_iter().chain(line.split(' '));
     let cli =
         Cli::try_parse_from(words.chain(["--users", path.to_str().unwrap()])).map_err(|e| e.to_string())?;
-    let What::User(user) = cli.args.what;
+    let What::User(user) = cli.args.what else { panic!("these are about users") };
     match user.command {
         UserCommand::Add(args) => add(args),
         UserCommand::List { place } => list(&place),

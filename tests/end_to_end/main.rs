@@ -14,6 +14,7 @@
 //! - `process`: start-up, banner, configuration, refusal of a second process, clean stop, damaged files.
 //! - `inspect`: what `torc inspect` tells of directories that the binary made, whole and damaged.
 //! - `crash`: SIGKILL under concurrent writers; every acknowledged write is there after the restart.
+//! - `cluster`: clusters of real processes, what fails in them, and nodes that come and go.
 
 #![expect(
     clippy::disallowed_methods,
@@ -24,6 +25,7 @@
 
 mod access;
 mod batches;
+mod cluster;
 mod compatibility;
 mod conditions;
 mod conformance;

@@ -23,9 +23,13 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 /// On loopback, wherever there is room.
 pub const ANY_PORT: &[&str] = &["--http", "127.0.0.1:0"];
 
+/// Names an endpoint that is there already: tests of the API run against it instead, one after the other.
+const ENDPOINT_VARIABLE: &str = "TORC_TEST_ENDPOINT";
+
 /// A running server; killed and waited for when dropped.
 pub struct Server {
-    child: Child,
+    /// None when it is somebody else's.
+    child: Option<Child>,
     endpoint: String,
     banner: Vec<String>,
     data: PathBuf,
@@ -70,7 +74,7 @@ impl Server {
             .find_map(|line| line.strip_prefix("listening "))
             .expect("the banner names its address");
         let endpoint = address.trim().to_string();
-        Server { child, endpoint, banner, data: data.to_path_buf(), _temporary: None }
+        Server { child: Some(child), endpoint, banner, data: data.to_path_buf(), _temporary: None }
     }
 
     /// `127.0.0.1:PORT`.
@@ -85,7 +89,7 @@ impl Server {
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().expect("it is ours").id()
     }
 
     /// Where its data lies.
@@ -95,8 +99,9 @@ impl Server {
 
     /// Ends the process at once, as a power cut of the process would: SIGKILL, no goodbye.
     pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let mut child = self.child.take().expect("it is ours");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Asks it to stop, as Ctrl-C does, and waits for the end; the exit status must be success.
@@ -104,7 +109,7 @@ impl Server {
         send_signal(self.pid(), "INT");
         let deadline = Instant::now() + STOP_TIME_MAX;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.child.as_mut().expect("it is ours").try_wait().unwrap() {
                 assert!(status.success(), "a clean stop ends with success, not {status}");
                 return;
             }
@@ -115,24 +120,36 @@ impl Server {
 
     /// An SDK client without retries: each answer is seen as it is.
     pub fn client(&self) -> Client {
-        let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(60)).build();
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version_latest()
-            .endpoint_url(&self.endpoint)
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .build();
-        Client::from_conf(config)
+        client_of(&self.endpoint, RetryConfig::disabled())
     }
+}
+
+/// An SDK client of whatever serves there.
+pub fn client_of(endpoint: &str, retries: RetryConfig) -> Client {
+    patient_client_of(endpoint, retries, Duration::from_secs(60))
+}
+
+/// The same, which waits for an answer only so long.
+pub fn patient_client_of(endpoint: &str, retries: RetryConfig, patience: Duration) -> Client {
+    let timeouts = TimeoutConfig::builder().operation_timeout(patience).build();
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version_latest()
+        .endpoint_url(endpoint)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(retries)
+        .timeout_config(timeouts)
+        .build();
+    Client::from_conf(config)
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -216,9 +233,26 @@ pub async fn wait_active(client: &Client, name: &str) {
     }
 }
 
+/// Somebody else's server, without any table.
+async fn server_elsewhere(endpoint: String) -> Server {
+    let (banner, data) = (Vec::new(), PathBuf::new());
+    let server = Server { child: None, endpoint, banner, data, _temporary: None };
+    let client = server.client();
+    for name in client.list_tables().send().await.unwrap().table_names() {
+        client.delete_table().table_name(name).send().await.unwrap();
+        while client.describe_table().table_name(name).send().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+    server
+}
+
 /// A server, a client, and a table `tab` with keys `p` (S) and, if asked, `s`.
 pub async fn server_with_table(sort: Option<ScalarAttributeType>) -> (Server, Client) {
-    let server = Server::start();
+    let server = match std::env::var(ENDPOINT_VARIABLE) {
+        Ok(endpoint) => server_elsewhere(endpoint).await,
+        Err(_) => Server::start(),
+    };
     let client = server.client();
     create_table(&client, "tab", sort).await;
     (server, client)

@@ -1,0 +1,333 @@
+//! What makes a node with shards a member of a cluster: its links to others, and what it tells and hears beside requests.
+//!
+//! 1. Each core listens on a port of its own for other nodes and routers, and connects to theirs when it wants them.
+//! 2. Core 0 follows the catalog's map and hands it to the other cores; keeps it on the disk, so that the next start finds the others; and announces this node
+//!    when the map knows it otherwise than it is: under another address, say.
+//! 3. A node that starts answers no client before it has heard of the catalog once, or given up on it for now: tables that were made while
+//!    it was away would not be found.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use model::map::Map;
+use model::node::{Node, NodeState};
+use model::ring::{NodeId, Place, ShardId};
+use net::fabric::Fabric;
+use net::founding::NO_CLUSTER;
+use net::frame::FrameError;
+use net::links::{Direction, LinkEvent, Links, LinksOptions};
+use net::map::MapCell;
+use net::mesh::Mesh;
+use net::message::{Announce, ArchivedReply, Cluster, Member, read_reply};
+use net::session::Identity;
+use net::watch::{Who, watch};
+use router::Router;
+use runtime::real::{RealRuntime, RealTask};
+use runtime::{Class, Runtime};
+use shard::{Shard, Wire};
+
+use crate::outside::addresses;
+use crate::peers::Peers;
+
+/// A start waits so long for the catalog.
+const FIRST_NEWS_MAX: Duration = Duration::from_secs(5);
+
+/// How often a core that starts looks whether it has come.
+const NEWS_PERIOD: Duration = Duration::from_millis(5);
+
+/// How often a core looks for cuts.
+const CUTS_PERIOD: Duration = Duration::from_millis(20);
+
+/// Other cores have a map within this, or get the next one.
+const SHARE_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// After an announcement that was not taken.
+const ANNOUNCE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Maps are kept on the disk at most so often.
+const REMEMBER_PAUSE: Duration = Duration::from_millis(200);
+
+/// A node's part in its cluster.
+pub struct Membership {
+    /// The cluster's id.
+    pub cluster: u128,
+    /// This node as it is now.
+    pub node: Node,
+    /// Drawn at this start.
+    pub start: u64,
+    /// Where its shards listen for other nodes, by shard.
+    pub listens: Vec<SocketAddr>,
+    pub peers: Peers,
+    /// The cluster's map as it was last known, encoded: maps do not cross threads.
+    pub map: Vec<u8>,
+    /// A file that names cuts of the network, for tests.
+    pub cuts: Option<PathBuf>,
+    /// Whether the catalog has been heard of since the start.
+    pub heard: Arc<AtomicBool>,
+}
+
+/// What one core does for its membership. Ends with this.
+pub struct Tasks {
+    fabric: Fabric<RealRuntime>,
+    links: Links<RealRuntime>,
+    tasks: Vec<RealTask<()>>,
+}
+
+impl Membership {
+    /// The cluster's map as it was last known.
+    pub fn map(&self) -> Map {
+        Map::decode(&self.map).expect("it was read from the disk, or from a message, and checked there")
+    }
+
+    /// For the banner.
+    pub fn describe(&self) -> String {
+        let Node { number, name, zone, .. } = &self.node;
+        format!(
+            "node {} {name:?} in zone {zone:?}; other nodes reach it at {}; who proves it with: {}",
+            number.0,
+            self.node.addresses[0],
+            self.peers.describe()
+        )
+    }
+
+    /// Makes a core's links, and listens for those of others; nobody answers requests yet.
+    pub async fn connect(&self, rt: &RealRuntime, mesh: &Mesh<RealRuntime>) -> anyhow::Result<Tasks> {
+        let place = Place { node: self.node.number, shard: ShardId(rt.core().0) };
+        let identity =
+            Identity { cluster: self.cluster, node: self.node.id, place: Some(place), start: self.start };
+        let options = LinksOptions::new(self.peers.session(identity));
+        let links = Links::new(rt.clone(), options, addresses(mesh.map()));
+        links.set_watcher(report_refusals());
+        let at = self.listens[usize::from(rt.core().0)];
+        let listener = rt.listen(at).await.with_context(|| {
+            format!("cannot listen on {at} for other nodes\n  what to do: stop what listens there, or choose another --listen")
+        })?;
+        let (runs, serves) = (links.clone(), links.clone());
+        let tasks = vec![
+            rt.spawn(Class::Foreground, async move { runs.run().await }),
+            rt.spawn(Class::Foreground, async move { serves.serve(listener).await }),
+        ];
+        let fabric = Fabric::new(self.node.number, mesh.clone(), links.clone());
+        Ok(Tasks { fabric, links, tasks })
+    }
+
+    /// The shard is open: others may ask it now. Returns when clients may, too.
+    pub async fn begin(
+        &self,
+        rt: &RealRuntime,
+        tasks: &mut Tasks,
+        shard: &Rc<Shard<RealRuntime>>,
+        router: &Rc<Router<RealRuntime>>,
+        data: &Path,
+    ) {
+        let fabric = tasks.fabric();
+        shard.set_far(Rc::new(move |to, deadline, request| {
+            let fabric = fabric.clone();
+            Box::pin(async move { fabric.call(to, deadline, request).await })
+        }));
+        tasks.links.set_handler(shard.handler());
+        let receives = shard.clone();
+        tasks.links.set_receiver(Rc::new(move |node, _shard, payload| receives.receive(node, payload)));
+        tasks.watch_cuts(rt, self.cuts.clone());
+        if rt.core().0 == 0 {
+            self.speak_for_all(rt, tasks, router, data);
+        }
+        let began = rt.now();
+        while !self.heard.load(Ordering::SeqCst) && rt.now().since(began) < FIRST_NEWS_MAX {
+            rt.sleep(NEWS_PERIOD).await;
+        }
+    }
+
+    /// What core 0 does for all cores: it follows the catalog, keeps its map, and announces this node.
+    fn speak_for_all(
+        &self,
+        rt: &RealRuntime,
+        tasks: &mut Tasks,
+        router: &Rc<Router<RealRuntime>>,
+        data: &Path,
+    ) {
+        let mesh = tasks.fabric.mesh().expect("a node has one").clone();
+        let who = Who { watcher: self.node.id, node: Some(self.node.number) };
+        tasks.tasks.push(follow(rt, tasks.fabric(), mesh.clone(), who, self.heard.clone()));
+        let (clock, cell, data) = (rt.clone(), mesh.map().clone(), data.to_path_buf());
+        tasks.tasks.push(rt.spawn(Class::Background, async move { remember(&clock, &cell, &data).await }));
+        let (clock, cell, router, node) = (rt.clone(), mesh.map().clone(), router.clone(), self.node.clone());
+        tasks
+            .tasks
+            .push(rt.spawn(Class::Background, async move { announce(&clock, &cell, &router, &node).await }));
+    }
+}
+
+impl Tasks {
+    /// The way to every shard.
+    pub fn fabric(&self) -> Fabric<RealRuntime> {
+        self.fabric.clone()
+    }
+
+    /// How this core's shard reaches others.
+    pub fn wire(&self) -> Wire {
+        let (links, fabric) = (self.links.clone(), self.fabric.clone());
+        Wire {
+            tell: Rc::new(move |to, payload| links.tell(to, payload)),
+            call: Rc::new(move |to, deadline, request| {
+                let fabric = fabric.clone();
+                Box::pin(async move { fabric.call(to, deadline, request).await })
+            }),
+        }
+    }
+
+    /// Nobody is answered any more.
+    pub fn leave(&self) {
+        self.links.clear_handler();
+        self.links.stop();
+    }
+
+    /// Follows the file of cuts, if there is one: lines of a node's number and `in`, `out` or `both`.
+    fn watch_cuts(&mut self, rt: &RealRuntime, file: Option<PathBuf>) {
+        let Some(file) = file else { return };
+        let (links, clock) = (self.links.clone(), rt.clone());
+        self.tasks.push(rt.spawn(Class::Background, async move {
+            let mut now = String::new();
+            loop {
+                clock.sleep(CUTS_PERIOD).await;
+                #[expect(clippy::disallowed_methods, reason = "a switch for tests, a few bytes")]
+                let wanted = std::fs::read_to_string(&file).unwrap_or_default();
+                if wanted == now {
+                    continue;
+                }
+                cuts(&now).for_each(|(node, _)| links.heal(node));
+                cuts(&wanted).for_each(|(node, direction)| links.cut(node, direction));
+                now = wanted;
+            }
+        }));
+    }
+}
+
+/// Follows the catalog's map for all cores of this process; `heard` says whether it was heard of.
+pub fn follow(
+    rt: &RealRuntime,
+    fabric: Fabric<RealRuntime>,
+    mesh: Mesh<RealRuntime>,
+    who: Who,
+    heard: Arc<AtomicBool>,
+) -> RealTask<()> {
+    let clock = rt.clone();
+    rt.spawn(Class::Foreground, async move {
+        let call = async |place, deadline, request| {
+            let answer = fabric.call(place, deadline, request).await;
+            if matches!(answer.as_deref().map(read_reply), Ok(Ok(ArchivedReply::Done))) {
+                heard.store(true, Ordering::SeqCst);
+            }
+            answer
+        };
+        let take = async |map| {
+            // A core that is too busy to take this one will be given the next one.
+            let _ = mesh.broadcast_map(map, clock.now().after(SHARE_TIME_MAX)).await;
+            heard.store(true, Ordering::SeqCst);
+        };
+        match watch(&clock, mesh.map(), who, call, take).await {}
+    })
+}
+
+fn cuts(text: &str) -> impl Iterator<Item = (NodeId, Direction)> + '_ {
+    text.lines().filter_map(|line| {
+        let (node, direction) = line.split_once(' ')?;
+        let direction = match direction.trim() {
+            "in" => Direction::In,
+            "out" => Direction::Out,
+            _ => Direction::Both,
+        };
+        Some((NodeId(node.parse().ok()?), direction))
+    })
+}
+
+/// Says once in a row who was refused and why: a wrong secret is the operator's to mend, and nobody else notices.
+fn report_refusals() -> Rc<dyn Fn(LinkEvent<'_>)> {
+    let last = RefCell::new(String::new());
+    Rc::new(move |event| {
+        use net::session::SessionError;
+        let (whom, error) = match event {
+            LinkEvent::Gone(place, error) => {
+                (format!("node {} shard {}", place.node.0, place.shard.0), error)
+            }
+            LinkEvent::Refused(from, error) => (format!("{}", from.ip()), error),
+            LinkEvent::There(_) => return,
+        };
+        // What comes and goes is no news; who does not belong is. Who belongs nowhere only asks which cluster this is.
+        if matches!(error, SessionError::Frame(FrameError::Cluster { theirs: NO_CLUSTER, .. })) {
+            return;
+        }
+        if matches!(error, SessionError::Refused(_) | SessionError::Frame(_)) {
+            let line = format!("{whom}: {error}");
+            if *last.borrow() != line {
+                eprintln!("torc: {line}");
+                *last.borrow_mut() = line;
+            }
+        }
+    })
+}
+
+/// Keeps the newest map on the disk, whenever nodes or replicas have changed.
+async fn remember(rt: &RealRuntime, cell: &MapCell, data: &Path) {
+    let mut kept = cell.get();
+    loop {
+        let map = cell.at_least(kept.version + 1).await;
+        let is_same =
+            map.nodes == kept.nodes && map.ring.epoch == kept.ring.epoch && map.tables == kept.tables;
+        if !is_same && let Err(error) = shard::node::keep(rt, data, &map).await {
+            // The older one will do, as long as others have not all moved.
+            eprintln!("torc: the cluster's map cannot be kept: {error}");
+        }
+        kept = map;
+        rt.sleep(REMEMBER_PAUSE).await;
+    }
+}
+
+/// Tells the catalog who and where this node is, whenever the map says otherwise.
+async fn announce(rt: &RealRuntime, cell: &MapCell, router: &Rc<Router<RealRuntime>>, node: &Node) {
+    let mut said = String::new();
+    loop {
+        let map = cell.get();
+        let known = map.nodes.get(&node.number);
+        if known.is_some_and(|known| known.state == NodeState::Removed) {
+            eprintln!(
+                "torc: this node was removed from the cluster: nothing is kept here any more\n  what to do: stop it; to use the machine again, \
+                 start with an empty data directory and torc ctl join"
+            );
+            return;
+        }
+        let is_known = known.is_some_and(|known| Node { state: node.state, ..Node::clone(known) } == *node);
+        if is_known {
+            cell.at_least(map.version + 1).await;
+            continue;
+        }
+        let change = Cluster::Announce(Announce { node: node.number.0, member: member_of(node) });
+        if let Err(error) = router.ask_cluster(change).await {
+            let line = format!("the cluster does not take this node back: {}", error.message);
+            if error.code.status() < 500 && line != said {
+                eprintln!("torc: {line}");
+                said = line;
+            }
+            rt.sleep(ANNOUNCE_PAUSE).await;
+        }
+        // The map that has it comes from the catalog.
+        let _ = runtime::sync::timeout(rt, ANNOUNCE_PAUSE, cell.at_least(map.version + 1)).await;
+    }
+}
+
+/// A node as it presents itself.
+pub fn member_of(node: &Node) -> Member {
+    Member {
+        id: node.id,
+        name: node.name.clone(),
+        zone: node.zone.clone(),
+        addresses: node.addresses.iter().map(SocketAddr::to_string).collect(),
+        http: node.http.map(|http| http.to_string()),
+    }
+}

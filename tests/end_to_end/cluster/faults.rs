@@ -1,0 +1,95 @@
+//! What fails under load, and what clients see of it.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+
+use super::Cluster;
+use super::load::Load;
+use crate::server::create_table;
+
+/// A leader that is gone is replaced within this, on a machine that does other things too. The figure for a machine of its own is in
+/// docs/PERFORMANCE.md.
+const FAILOVER_MAX: Duration = Duration::from_secs(10);
+
+async fn started() -> Cluster {
+    let cluster = Cluster::start();
+    create_table(&cluster.client(1), "tab", None).await;
+    cluster
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigkill_loses_nothing_and_nothing_is_stale() {
+    let mut cluster = started().await;
+    let load = Load::over(&cluster);
+    load.progress(300).await;
+    for _ in 0..2 {
+        let busiest = cluster.busiest();
+        cluster.take(busiest).kill();
+        load.progress(300).await;
+        cluster.restart(busiest);
+        load.progress(300).await;
+    }
+    let done = load.finish().await;
+    assert!(done.gap_max < FAILOVER_MAX, "{done:?}");
+    assert!(done.reads > 100, "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_stands_still_is_replaced_and_comes_back_behind() {
+    let cluster = started().await;
+    let load = Load::over(&cluster);
+    load.progress(300).await;
+    let busiest = cluster.busiest();
+    for number in [busiest, busiest % 3 + 1] {
+        cluster.node(number).signal("STOP");
+        let began = Instant::now();
+        load.progress(100).await;
+        tokio::time::sleep(Duration::from_secs(3).saturating_sub(began.elapsed())).await;
+        cluster.node(number).signal("CONT");
+        load.progress(300).await;
+    }
+    let done = load.finish().await;
+    assert!(done.gap_max < FAILOVER_MAX, "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_network_divides_no_opinion() {
+    let cluster = started().await;
+    let load = Load::over(&cluster);
+    load.progress(300).await;
+    let busiest = cluster.busiest();
+    let others: Vec<usize> = (1..=3).filter(|number| *number != busiest).collect();
+    // Off both others, then off one of them, then in one direction alone.
+    for lines in [
+        format!("{} both\n{} both\n", others[0], others[1]),
+        format!("{} both\n", others[0]),
+        format!("{} in\n{} in\n", others[0], others[1]),
+    ] {
+        cluster.cut(busiest, &lines);
+        let began = Instant::now();
+        load.progress(30).await;
+        tokio::time::sleep(Duration::from_secs(2).saturating_sub(began.elapsed())).await;
+        cluster.cut(busiest, "");
+        load.progress(200).await;
+    }
+    load.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_fails_no_request() {
+    let mut cluster = started().await;
+    let router = cluster.router();
+    // An SDK as it comes, through a router that stays: what is left for it to see is what torc lets through.
+    let load =
+        Load::start(std::slice::from_ref(&router.url), RetryConfig::standard(), Duration::from_secs(20));
+    load.progress(200).await;
+    for number in 1..=3 {
+        cluster.take(number).stop();
+        load.progress(50).await;
+        cluster.restart(number);
+        load.progress(200).await;
+    }
+    let done = load.finish().await;
+    assert_eq!(done.failed, 0, "{done:?}");
+}
