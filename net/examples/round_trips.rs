@@ -119,9 +119,12 @@ async fn large(rt: &RealRuntime, links: &Links<RealRuntime>, seconds: f64) {
     let rate = moved.get() as f64 / rt.now().since(begin).as_secs_f64() / 1e6;
     let mut times = times.into_inner();
     times.sort_unstable();
-    println!(
-        "24 MiB there and back, one in flight: {rate:.0} MB/s; meanwhile a call of 128 bytes takes {:?} p50, {:?} at most",
-        times[times.len() / 2],
-        times[times.len() - 1]
-    );
+    print!("24 MiB there and back, one in flight: {rate:.0} MB/s; ");
+    // In a moment as short as a test's, on a busy machine, none may have come back.
+    match times.last() {
+        Some(last) => {
+            println!("meanwhile a call of 128 bytes takes {:?} p50, {last:?} at most", times[times.len() / 2])
+        }
+        None => println!("no call of 128 bytes came back meanwhile"),
+    }
 }
