@@ -16,14 +16,29 @@ use crate::{Listener, Stream};
 /// Ask this once, before the cores listen: they share the port (SO_REUSEPORT), so the kernel would also let a second
 /// process of the same user join them and take half of the connections. Two processes that ask in the same instant
 /// are kept apart by their data directories, not by this.
+///
+/// A port that is taken is asked for again for a moment: the kernel lets go of the sockets of a process that was killed only
+/// after it has ended, when it has taken its rings apart.
 pub fn check_port_free(address: SocketAddr) -> io::Result<SocketAddr> {
-    #[expect(
-        clippy::disallowed_types,
-        reason = "a blocking socket for an instant, before the executors start"
-    )]
-    let alone = std::net::TcpListener::bind(address)?;
-    alone.local_addr()
+    let mut pauses = 0;
+    loop {
+        #[expect(
+            clippy::disallowed_types,
+            reason = "a blocking socket for an instant, before the executors start"
+        )]
+        let alone = std::net::TcpListener::bind(address);
+        match alone {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && pauses < PORT_PAUSES_MAX => pauses += 1,
+            outcome => return outcome?.local_addr(),
+        }
+        #[expect(clippy::disallowed_methods, reason = "before the executors start")]
+        std::thread::sleep(PORT_PAUSE);
+    }
 }
+
+/// How long to wait before a port that is taken is asked for again, and how often: a second in all.
+const PORT_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+const PORT_PAUSES_MAX: u32 = 50;
 
 /// A socket that accepts.
 pub struct RealListener {
