@@ -11,24 +11,34 @@
 //! There are two kinds behind it, and a shard has one of them for all of its vnodes:
 //!
 //! - `alone`: the node has no others beside it and never will (`torc serve`). Durable in the own log is committed.
-//! - `cluster`: each vnode is a Raft group (`consensus`) with replicas on other nodes. `replica` is one of them here, `outbox` what
-//!   they say to others, `record` what they write down, `recover` how that is read again, `membership` how the members come to be
-//!   those that the map wants.
+//! - `cluster`: each vnode is a Raft group (`consensus`) with replicas on other nodes. `replica` is one of them here, `seats` how it comes and
+//!   goes with the map, `inputs` what it is given, `outbox` what it says to others, `journal` what it writes into the log, `committed` what it hands to
+//!   the applier, `images` how it is made whole, `membership` how the members come to be those that the map wants, `record` what is
+//!   written down, `recover` how that is read again.
 //!
 //! Promises: `propose` either takes the command or gives it back with the reason; once taken it does not depend on its
 //! proposer any more. Leaves to others: what a command means (`command`), applying it (`apply`).
 
 mod alone;
 mod cluster;
+mod committed;
+mod images;
+mod inputs;
+mod journal;
 mod membership;
+mod options;
 mod outbox;
 pub mod record;
 mod recover;
 mod replica;
+mod seats;
 
 pub use alone::{Alone, TERM};
-pub use cluster::{Canary, Cluster, ClusterParts, Counts, Gone, Install, Observer, ReplicationOptions};
+pub use cluster::{Cluster, ClusterParts};
+pub use committed::{Counts, Gone};
+pub use images::Install;
 pub use membership::Standing;
+pub use options::{Canary, Observer, ReplicationOptions};
 pub use outbox::{Answer, Wire};
 pub use recover::{Found, Replicas};
 

@@ -5,7 +5,7 @@
 //! committed by the next leader all the same, or be overwritten, and then their proposers learn which. After that nobody
 //! knows.
 
-use super::cluster::{Then, Written};
+use super::journal::{Then, Written};
 use super::record::{Base, State};
 use super::{Receipt, Undone};
 use crate::consensus::{Closed, Group, NotTaken, Read};

@@ -1,0 +1,188 @@
+//! What groups are given: proposals, reads, letters and time; and what can be asked of them.
+//!
+//! An input changes a group and puts it on the list of those that have work.
+
+use super::cluster::Cluster;
+use super::membership::LOOK_TICKS;
+use super::replica::Replica;
+use super::{Canary, NotRead, Proposal, Receipt, Refused, Undone, Waiting, Why};
+use crate::consensus::{Closed, Letter, wire};
+use bytes::Bytes;
+use model::ring::{NodeId, Place, VnodeId};
+use runtime::sync::{Notify, Receiver, oneshot, timeout};
+use runtime::{Mono, Runtime};
+
+impl<R: Runtime> Cluster<R> {
+    /// Takes a command for the next turn, if this shard leads the vnode in the proposal's term.
+    pub fn propose(&self, proposal: Proposal) -> Result<Receiver<Result<(), Undone>>, Refused> {
+        let why = self.refuses(&proposal);
+        if let Some(why) = why {
+            return Err(Refused { proposal, why });
+        }
+        let (applied, receiver) = oneshot();
+        let Proposal { vnode, command, latch, .. } = proposal;
+        let room = Some(self.pending.take(command.len()));
+        let mut groups = self.groups.borrow_mut();
+        let replica = groups.get_mut(&vnode).expect("it leads");
+        replica.queue(command, Receipt { latch, applied, _room: room });
+        drop(groups);
+        self.enlist(vnode);
+        Ok(receiver)
+    }
+
+    fn refuses(&self, proposal: &Proposal) -> Option<Why> {
+        if self.failed.get() {
+            return Some(Why::Storage(lsm::Error::Closed));
+        }
+        let groups = self.groups.borrow();
+        if groups.get(&proposal.vnode).is_none_or(|replica| replica.leading != Some(proposal.term)) {
+            return Some(Why::NotLeader);
+        }
+        if self.full.get() {
+            return Some(Why::Storage(lsm::Error::Full { path: std::path::PathBuf::new() }));
+        }
+        (!self.pending.has_room(proposal.command.len())).then_some(Why::Storage(lsm::Error::Busy))
+    }
+
+    /// Waits until a proposal with a command of so many bytes has a chance to be taken.
+    pub async fn ready(&self, size: usize) -> Result<(), lsm::Error> {
+        loop {
+            let room = self.pending.changed.notified();
+            if self.failed.get() {
+                return Err(lsm::Error::Closed);
+            }
+            if self.pending.has_room(size) {
+                return Ok(());
+            }
+            let _waiting = Waiting::new(&self.pending.waiting);
+            room.await;
+        }
+    }
+
+    /// Waits until a strong read of the vnode may be answered from what is applied; the term in which this shard leads.
+    pub async fn read(&self, vnode: VnodeId) -> Result<u64, NotRead> {
+        let receiver = {
+            let mut groups = self.groups.borrow_mut();
+            let replica = groups.get_mut(&vnode).ok_or(NotRead::NotLeader)?;
+            let term = replica.leading.ok_or(NotRead::NotLeader)?;
+            if self.options.canary == Canary::ReadWithoutLease || replica.group.holds_lease(self.rt.now()) {
+                return Ok(term);
+            }
+            let (sender, receiver) = oneshot();
+            replica.reads.wait(sender);
+            receiver
+        };
+        self.enlist(vnode);
+        match timeout(&self.rt, self.options.read_wait_max, receiver).await {
+            Ok(Ok(term)) => Ok(term),
+            Ok(Err(_closed)) => Err(NotRead::NotLeader),
+            Err(_elapsed) => Err(NotRead::TooLate),
+        }
+    }
+
+    /// Whether a replica of the vnode is here.
+    pub fn is_here(&self, vnode: VnodeId) -> bool {
+        self.groups.borrow().contains_key(&vnode)
+    }
+
+    /// Whether this shard may answer eventual reads of the vnode: it has content, and none older than before its start.
+    pub fn has(&self, vnode: VnodeId) -> bool {
+        let groups = self.groups.borrow();
+        groups.get(&vnode).is_some_and(|replica| {
+            !replica.installing && replica.standing.index >= replica.stale_until.max(1)
+        })
+    }
+
+    /// The term in which this shard leads the vnode; it may propose.
+    pub fn leading(&self, vnode: VnodeId) -> Option<u64> {
+        self.groups.borrow().get(&vnode).and_then(|replica| replica.leading)
+    }
+
+    /// The term in which this shard leads the vnode and has applied everything from before.
+    pub fn leads(&self, vnode: VnodeId) -> Option<u64> {
+        self.groups.borrow().get(&vnode).and_then(Replica::leads)
+    }
+
+    /// Where the vnode's leader is, as far as its replica here knows.
+    pub fn leader_of(&self, vnode: VnodeId) -> Option<Place> {
+        let groups = self.groups.borrow();
+        let replica = groups.get(&vnode)?;
+        replica.leader().and_then(|peer| replica.place_of(u64::from(peer.0)))
+    }
+
+    /// Resolves when leadership of some vnode begins or ends here.
+    pub fn leadership(&self) -> &Notify {
+        &self.leadership
+    }
+
+    /// Takes a payload from a shard of another node.
+    pub fn receive(&self, from: NodeId, payload: Bytes) {
+        let Ok(letters) = wire::decode(payload) else {
+            return (self.report)(&format!("node {}: a payload between replicas makes no sense", from.0));
+        };
+        let now = self.rt.now();
+        for (vnode, letter) in letters {
+            self.step(now, from, vnode, letter);
+        }
+        self.turn();
+    }
+
+    fn step(&self, now: Mono, from: NodeId, vnode: VnodeId, letter: Letter) {
+        let mut groups = self.groups.borrow_mut();
+        let Some(replica) = groups.get_mut(&vnode) else { return };
+        // A node speaks for its own replicas only.
+        let known = replica.place_of(letter.message.from).is_some_and(|place| place.node == from);
+        if !known || letter.message.to != replica.peer || self.overloaded(&letter) {
+            return;
+        }
+        let stepped = replica.group.step(now, letter);
+        drop(groups);
+        match stepped {
+            Ok(()) => self.enlist(vnode),
+            Err(Closed) => self.closed(vnode),
+        }
+    }
+
+    /// Entries that this shard has no room for: the leader sends them again.
+    fn overloaded(&self, letter: &Letter) -> bool {
+        !letter.message.entries.is_empty() && self.committed_bytes.get() > self.options.unapplied_bytes_max
+    }
+
+    /// Time passes.
+    pub(super) fn tick(&self) {
+        let now = self.rt.now();
+        let mut due = Vec::new();
+        let mut expired = Vec::new();
+        let mut closed = Vec::new();
+        for (vnode, replica) in self.groups.borrow_mut().iter_mut() {
+            if replica.group.tick(now).is_err() {
+                closed.push(*vnode);
+            }
+            if replica.is_awaited() {
+                expired.extend(replica.expired(now, self.options.unknown_after));
+            }
+            if replica.group.has_work() || replica.is_awaited() {
+                due.push(*vnode);
+            }
+        }
+        drop(expired);
+        self.give_images_up(now);
+        self.ticks.set(self.ticks.get() + 1);
+        if self.ticks.get().is_multiple_of(LOOK_TICKS) {
+            self.look_after_members(now);
+        }
+        closed.into_iter().for_each(|vnode| self.closed(vnode));
+        due.into_iter().for_each(|vnode| self.enlist(vnode));
+        self.turn();
+    }
+
+    /// The group has something to do at the next turn.
+    pub(super) fn enlist(&self, vnode: VnodeId) {
+        let mut groups = self.groups.borrow_mut();
+        let Some(replica) = groups.get_mut(&vnode) else { return };
+        if !std::mem::replace(&mut replica.queued, true) {
+            self.ready.borrow_mut().push_back(vnode);
+            self.turn_due.notify_all();
+        }
+    }
+}

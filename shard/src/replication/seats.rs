@@ -1,0 +1,183 @@
+//! The map says which replicas are here: those that are missing are made, those that it does not name are given up.
+//!
+//! A replica is made by writing down its state, and given up by writing down that it is gone; what it had goes after that. A vnode whose
+//! content is on its way out does not begin again before it is out.
+
+use super::cluster::Cluster;
+use super::journal::Then;
+use super::record::{self, Base, STATE_KIND, State};
+use super::replica::Replica;
+use super::{Committed, Keep};
+use crate::consensus::{self, Closed, Group};
+use lsm::log::{Position, Record};
+use model::map::Map;
+use model::ring::{CATALOG, PeerId, Role, VnodeId};
+use raft::eraftpb::ConfState;
+use runtime::Runtime;
+use runtime::sync::Notified;
+
+/// The index and term that a vnode is founded with: before its first entry. A replica that joins later has nothing at all,
+/// so it always needs an image or the whole log.
+pub const FOUNDED: (u64, u64) = (1, 1);
+
+impl<R: Runtime> Cluster<R> {
+    /// Makes the replicas that the map wants here and that are not, gives up those that it does not want any more, and
+    /// learns where the others are.
+    pub async fn follow(&self, map: &Map) -> Result<(), lsm::Error> {
+        self.give_up(map).await?;
+        let catalog = (CATALOG, map.catalog);
+        let all = std::iter::once(catalog).chain(map.ring.vnodes().map(|vnode| (vnode.id, vnode.replicas)));
+        let mut made = Vec::new();
+        for (vnode, replicas) in all {
+            let Some(own) = replicas.at(self.place).filter(|_| self.may_begin(vnode)) else { continue };
+            let Some(base) = base_of(&replicas, own.role) else {
+                let line = format!("vnode {} should have a replica here, and its data is gone", vnode.0);
+                (self.report)(&line);
+                continue;
+            };
+            made.push((vnode, self.make(vnode, own.peer, map.version, base).await?));
+        }
+        if let Some((_, (_, _, position))) = made.last() {
+            self.log.durable(*position).await?;
+        }
+        for (vnode, (state, number, _)) in made {
+            self.begin(vnode, state, number);
+        }
+        self.learn_seats(map);
+        Ok(())
+    }
+
+    /// Resolves when a map that was followed can be followed better.
+    pub fn follow_again(&self) -> Notified {
+        self.follow_again.notified()
+    }
+
+    /// Whether nothing of the vnode is here, not even something on its way out.
+    fn may_begin(&self, vnode: VnodeId) -> bool {
+        !self.groups.borrow().contains_key(&vnode)
+            && !self.dead.borrow().contains(&vnode)
+            && !self.leaving.borrow().contains(&vnode)
+    }
+
+    /// Replicas that a newer map does not name any more remember nothing but that.
+    async fn give_up(&self, map: &Map) -> Result<(), lsm::Error> {
+        let unwanted = |replica: &Replica| {
+            let named = map.replicas(replica.vnode);
+            let own = u32::try_from(replica.peer).map(PeerId);
+            let is_named = named.is_some_and(|named| own.is_ok_and(|own| named.peer(own).is_some()));
+            map.version > replica.born && !is_named
+        };
+        let unwanted: Vec<VnodeId> = self
+            .groups
+            .borrow()
+            .values()
+            .filter(|replica| unwanted(replica))
+            .map(|replica| replica.vnode)
+            .collect();
+        for vnode in unwanted {
+            let replica = self.groups.borrow_mut().remove(&vnode);
+            let Some(mut replica) = replica else { continue };
+            drop(replica.abandon());
+            self.leaving.borrow_mut().insert(vnode);
+            replica.written =
+                State { destroyed: true, base: None, installing: false, anew: true, ..replica.written };
+            let state = replica.next_state(Then::Forget);
+            self.retired.borrow_mut().insert(vnode, state.number);
+            let (stream, index) = (record::state_stream(vnode), state.number);
+            let term = replica.written.term;
+            let record = Record { kind: STATE_KIND, stream, term, index, payload: &state.bytes };
+            let position = self.log.append_when_ready(record).await?;
+            self.given(position, vnode, Some(state));
+            self.leadership.notify_all();
+        }
+        Ok(())
+    }
+
+    /// The next vnode whose content has to go.
+    pub async fn next_gone(&self) -> (VnodeId, u64) {
+        loop {
+            let arrived = self.gone_arrived.notified();
+            if let Some(gone) = self.gone.borrow_mut().pop_front() {
+                return gone;
+            }
+            arrived.await;
+        }
+    }
+
+    /// Its content is gone: nothing of it is kept.
+    pub fn forget(&self, vnode: VnodeId, number: u64) {
+        self.hand_out(Committed::Forget { vnode, number });
+        self.retired.borrow_mut().insert(vnode, number);
+        self.leaving.borrow_mut().remove(&vnode);
+        self.follow_again.notify_all();
+    }
+
+    /// Writes down that there is a replica.
+    async fn make(
+        &self,
+        vnode: VnodeId,
+        peer: PeerId,
+        born: u64,
+        base: Base,
+    ) -> Result<(State, u64, Position), lsm::Error> {
+        let (term, commit) = (base.term, base.index);
+        let peer = u64::from(peer.0);
+        let state = State { peer, born, term, commit, anew: true, base: Some(base), ..State::default() };
+        let before = self.retired.borrow().get(&vnode).copied().unwrap_or(0);
+        let number = before.max((self.mark)(record::state_stream(vnode))) + 1;
+        let payload = state.encode();
+        let stream = record::state_stream(vnode);
+        let record = Record { kind: STATE_KIND, stream, term, index: number, payload: &payload };
+        let position = self.log.append_when_ready(record).await?;
+        Ok((state, number, position))
+    }
+
+    /// The replica exists durably from now on.
+    fn begin(&self, vnode: VnodeId, state: State, number: u64) {
+        let base = state.base.clone().expect("a new replica has a base");
+        let standing = Some(base.clone());
+        self.hand_out(Committed::Keep(Keep { vnode, number, state: state.encode(), standing }));
+        let mut saved = consensus::Saved {
+            hard_state: Default::default(),
+            conf_state: base.members.clone(),
+            start: (base.index, base.term),
+            entries: Vec::new(),
+            applied: base.index,
+            first_start: true,
+        };
+        (saved.hard_state.term, saved.hard_state.commit) = (state.term, state.commit);
+        match Group::open(self.group_options(vnode, state.peer), saved, self.rt.now()) {
+            Ok(group) => self.insert(Replica::new(vnode, group, state, number, base)),
+            Err(Closed) => self.closed(vnode),
+        }
+    }
+
+    /// Where the other replicas are. What an older map said of one that this map does not name stays.
+    fn learn_seats(&self, map: &Map) {
+        let mut groups = self.groups.borrow_mut();
+        let mut learn = |vnode: VnodeId, replicas: &model::ring::Replicas| {
+            let Some(replica) = groups.get_mut(&vnode) else { return };
+            replica.wanted = Some((*replicas, map.ring.epoch));
+            for seat in replicas.iter() {
+                let peer = u64::from(seat.peer.0);
+                replica.seats.retain(|(known, _)| *known != peer);
+                replica.seats.push((peer, seat.place));
+            }
+        };
+        learn(CATALOG, &map.catalog);
+        map.ring.vnodes().for_each(|vnode| learn(vnode.id, &vnode.replicas));
+    }
+}
+
+/// Where a new replica of this role begins; none when it should have been there before.
+fn base_of(replicas: &model::ring::Replicas, role: Role) -> Option<Base> {
+    if role == Role::Joining {
+        return Some(Base::default());
+    }
+    if replicas.iter().any(|replica| replica.role != Role::Voter) {
+        return None;
+    }
+    let voters = replicas.iter().map(|replica| u64::from(replica.peer.0)).collect();
+    let members = ConfState { voters, ..ConfState::default() };
+    Some(Base { index: FOUNDED.0, term: FOUNDED.1, members })
+}
