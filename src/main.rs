@@ -8,18 +8,18 @@
 //! - `config`: flags, file and defaults of `torc serve`.
 //! - `data_dir`: the directory that one process holds.
 //! - `serve`: one node: a router and a shard on every core.
-//! - `peers`: how the processes of a cluster know each other. `outside`: processes without shards that talk to one.
-//! - `node`: a node of a cluster, from the day it waits to belong to one; `member`: what it does beside serving.
+//! - `peers`: how the processes of a cluster know each other. `outside`: processes that only ask one something.
+//! - `node`: a node of a cluster, from the day it waits to belong to one; `cuts`: a network that is cut, for tests.
 //! - `router`: a router alone. `local`: a whole cluster on this machine.
 //! - `sim`: worlds from seeds, on virtual time.
 //! - `inspect`: what lies in a data directory, and whether it is whole.
 
 mod config;
 mod ctl;
+mod cuts;
 mod data_dir;
 mod inspect;
 mod local;
-mod member;
 mod node;
 mod outside;
 mod peers;

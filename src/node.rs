@@ -26,6 +26,7 @@ use model::ring::NodeId;
 use net::founding::{Adopt, ArchivedAsk, NO_CLUSTER, Told, read_ask};
 use net::frame::{Hello, Verdict};
 use net::session::{Admission, Identity as Speaker, Reception, Session};
+use process::member::{Membership, member_of};
 use runtime::real::{RealOptions, RealRuntime, check_port_free};
 use runtime::sync::Notify;
 use runtime::{Class, Listener, Runtime, Task};
@@ -34,8 +35,7 @@ use shard::node::{Identity, SHARDS_MAX};
 
 use crate::config::{Config, HttpArgs, StoreArgs, Unknown, read_file};
 use crate::data_dir::DataDir;
-use crate::member::{Membership, member_of};
-use crate::peers::{PeerArgs, Peers, advertised};
+use crate::peers::{PeerArgs, Peers, advertised, check_reach};
 use crate::serve::{self, Setup};
 
 /// Where a node listens for others when nobody says otherwise.
@@ -142,7 +142,7 @@ impl NodeConfig {
         let member = flags.member.or(file.member);
         let listen =
             member.listen.unwrap_or_else(|| LISTEN_DEFAULT.parse().expect("the default is an address"));
-        peers.check_reach(listen)?;
+        check_reach(&peers, listen)?;
         advertised(listen, member.advertise, "--listen")?;
         let name = match member.name {
             Some(name) => name,
@@ -216,7 +216,6 @@ pub fn run(args: Args, started: Instant) -> anyhow::Result<()> {
         listens,
         peers: config.peers,
         map,
-        cuts: config.cuts,
         heard: Arc::new(AtomicBool::new(false)),
     };
     serve::start(Setup {
@@ -227,6 +226,7 @@ pub fn run(args: Args, started: Instant) -> anyhow::Result<()> {
         cpus: config.cpus,
         identity,
         member: Some(member),
+        cuts: config.cuts,
         started,
     })
 }

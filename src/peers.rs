@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use net::secret::{Secret, Trust};
-use net::session::{Identity, LinkTls, SessionOptions};
+use net::session::LinkTls;
+pub use process::peers::Peers;
 use runtime::tls::TlsPeer;
 use serde::Deserialize;
 
@@ -41,13 +42,6 @@ pub struct PeerArgs {
     /// The name that the certificates of all nodes bear [default: torc]
     #[arg(long, value_name = "NAME")]
     peer_tls_name: Option<String>,
-}
-
-/// Whom this process trusts. Cheap to clone, and may cross threads.
-#[derive(Clone, Debug)]
-pub struct Peers {
-    trust: Trust,
-    tls: Option<LinkTls>,
 }
 
 impl PeerArgs {
@@ -89,37 +83,20 @@ impl PeerArgs {
                 "--peer-tls-cert, --peer-tls-key and --peer-tls-ca belong together: give all three, or none"
             ),
         };
-        Ok(Peers { trust, tls })
+        Ok(Peers::new(trust, tls))
     }
 }
 
-impl Peers {
-    /// Refuses to be reached by anybody from anywhere.
-    pub fn check_reach(&self, listen: SocketAddr) -> anyhow::Result<()> {
-        if listen.ip().is_loopback() || self.trust.has_secret() || self.tls.is_some() {
-            return Ok(());
-        }
-        bail!(
-            "{listen} can be reached from other machines, and nothing says who belongs to the cluster: whoever connects may read \
-             and change everything\n  what to do: torc ctl cluster secret > cluster.secret, copy it to every machine, and give it \
-             as --secret-file"
-        );
+/// Refuses to be reached by anybody from anywhere.
+pub fn check_reach(peers: &Peers, listen: SocketAddr) -> anyhow::Result<()> {
+    if listen.ip().is_loopback() || peers.are_proven() {
+        return Ok(());
     }
-
-    /// The options of a session of `identity`.
-    pub fn session(&self, identity: Identity) -> SessionOptions {
-        SessionOptions { tls: self.tls.clone(), ..SessionOptions::new(identity, self.trust.clone()) }
-    }
-
-    /// For the banner.
-    pub fn describe(&self) -> &'static str {
-        match (self.trust.has_secret(), self.tls.is_some()) {
-            (true, true) => "the cluster's secret, inside of mutual TLS",
-            (true, false) => "the cluster's secret",
-            (false, true) => "mutual TLS",
-            (false, false) => "OPEN: whoever reaches it is let in",
-        }
-    }
+    bail!(
+        "{listen} can be reached from other machines, and nothing says who belongs to the cluster: whoever connects may read \
+         and change everything\n  what to do: torc ctl cluster secret > cluster.secret, copy it to every machine, and give it \
+         as --secret-file"
+    );
 }
 
 /// The address that others use, given the one that is listened on.

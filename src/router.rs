@@ -5,39 +5,25 @@
 //! 2. Each core has a router and links of its own to every shard. Core 0 follows the catalog's map for all.
 //! 3. Any number of routers may run, anywhere; one that stops takes nothing with it.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, bail};
-use model::map::Map;
-use model::ring::Ring;
-use net::map::MapCell;
-use net::mesh::{Mesh, MeshOptions};
-use net::watch::Who;
-use router::{Router, RouterOptions, Scheme};
-use runtime::real::{RealOptions, RealRuntime, RealTask, Stopper};
-use runtime::sync::{Either, select, timeout};
-use runtime::{Class, CoreId, Runtime};
+use anyhow::{anyhow, bail};
+use process::front::{Found, Front};
+use process::outside::NotFound;
+use router::{RouterOptions, Scheme};
+use runtime::real::{RealOptions, RealRuntime, Stopper};
+use runtime::sync::{Either, select};
+use runtime::{CoreId, Runtime};
 use serde::Deserialize;
 
 use crate::config::{Config, HttpArgs, Unknown, read_file};
-use crate::member::follow;
-use crate::outside::{fabric, find_cluster, stranger};
 use crate::peers::{PeerArgs, Peers};
 use crate::reload::{self, Files};
 use crate::serve;
-
-/// When no seed has answered, they are asked again after this.
-const SEEDS_PAUSE: Duration = Duration::from_millis(500);
-
-/// How often a core looks whether core 0 has found the cluster.
-const LOOK_PERIOD: Duration = Duration::from_millis(5);
-
-/// Other cores have the first map within this, or the next one.
-const SHARE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// The flags of `torc router`, and the keys of its configuration file.
 #[derive(clap::Args, Clone, Debug, Default, Deserialize)]
@@ -140,83 +126,46 @@ impl Core {
     }
 
     async fn try_run(&self, rt: &RealRuntime) -> anyhow::Result<()> {
-        // Version 0: the router says that it has no map yet.
-        let map = MapCell::new(Map::alone(Ring::even(1, 1)));
-        let mesh = Mesh::new(rt.clone(), map.clone(), MeshOptions::default());
-        let carries = mesh.clone();
-        let _carrier = rt.spawn(Class::Foreground, async move { carries.run().await });
-        let router = Router::outside(rt.clone(), self.router_options(), map.clone());
+        let mut front = Front::open(rt, self.router_options());
         if let Some(setup) = &self.files.tls {
-            router.set_tls(setup.clone());
+            front.router().set_tls(setup.clone());
         }
-        let mut listeners = Vec::new();
-        for (scheme, address) in &self.listens {
-            let listening = rt.listen(*address).await;
-            listeners.push((*scheme, listening.with_context(|| format!("cannot listen on {address}"))?));
-        }
-        let _reloader = serve::reload(rt, &self.files, &router);
-        let serves = router.clone();
-        let server = rt.spawn(Class::Foreground, async move { serves.serve_all(listeners).await });
+        front.serve(&self.listens).await.map_err(|error| anyhow!("{error}"))?;
+        let _reloader = serve::reload(rt, &self.files, front.router());
         if self.listening.fetch_add(1, Ordering::SeqCst) + 1 == self.cores {
             self.say_where();
         }
-        let _belongs = match select(self.find(rt, &mesh, &router), rt.stopped()).await {
-            Either::First(tasks) => {
+        let _belongs = match select(self.find(rt, &front), rt.stopped()).await {
+            Either::First(found) => {
                 rt.stopped().await;
-                tasks
+                Some(found)
             }
-            Either::Second(()) => Vec::new(),
+            Either::Second(()) => None,
         };
-        router.stop();
-        // Whoever is not done by then is cut off: dropping the task closes its connections.
-        let _ = timeout(rt, serve::DRAIN_TIME_MAX, server).await;
+        front.stop().await;
         Ok(())
     }
 
-    /// Finds the cluster and begins to follow it; what has to live as long as the router.
-    async fn find(
-        &self,
-        rt: &RealRuntime,
-        mesh: &Mesh<RealRuntime>,
-        router: &Rc<Router<RealRuntime>>,
-    ) -> Vec<RealTask<()>> {
-        if rt.core() != CoreId(0) {
-            let cluster = loop {
-                match self.cluster.get() {
-                    Some(cluster) => break *cluster,
-                    None => rt.sleep(LOOK_PERIOD).await,
-                }
-            };
-            let (fabric, links) = fabric(rt, cluster, &self.peers, mesh.map());
-            router.join(fabric);
-            return vec![links];
-        }
-        let mut said = String::new();
-        let (cluster, map) = loop {
-            match find_cluster(rt, &self.seeds, &self.peers).await {
-                Ok(found) => break found,
-                Err(error) => {
-                    let line = format!("{error:#}");
-                    if line != said {
-                        eprintln!("torc: {line}\ntorc: asking again until one does");
-                        said = line;
-                    }
-                    rt.sleep(SEEDS_PAUSE).await;
-                }
+    /// Finds the cluster, and says what comes of it.
+    async fn find(&self, rt: &RealRuntime, front: &Front<RealRuntime>) -> Found<RealRuntime> {
+        let said = RefCell::new(String::new());
+        let complain = |nobody: &NotFound| {
+            let line = nobody.to_string();
+            if *said.borrow() != line {
+                eprintln!("torc: {line}\ntorc: asking again until one does");
+                *said.borrow_mut() = line;
             }
         };
-        let (fabric, links) = fabric(rt, cluster, &self.peers, mesh.map());
-        router.join(fabric.clone());
-        self.cluster.get_or_init(|| cluster);
-        let nodes = map.nodes.len();
-        let _ = mesh.broadcast_map(Rc::new(map), rt.now().after(SHARE_TIME_MAX)).await;
-        println!(
-            "cluster {cluster:032x}, {nodes} nodes\nready in {:.0} ms",
-            self.started.elapsed().as_secs_f64() * 1e3
-        );
-        let who = Who { watcher: stranger(rt).node, node: None };
-        let follower = follow(rt, fabric, mesh.clone(), who, Arc::default());
-        vec![links, follower]
+        let found = front.find(&self.seeds, &self.peers, &self.cluster, complain).await;
+        if rt.core() == CoreId(0) {
+            println!(
+                "cluster {:032x}, {} nodes\nready in {:.0} ms",
+                found.cluster,
+                found.nodes,
+                self.started.elapsed().as_secs_f64() * 1e3
+            );
+        }
+        found
     }
 
     fn router_options(&self) -> RouterOptions {

@@ -19,37 +19,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use model::map::Map;
 use model::ring::{NodeId, ShardId};
-use net::fabric::Fabric;
-use net::map::MapCell;
-use net::mesh::{Mesh, MeshOptions};
+use process::member::Membership;
+use process::node::{Core, CoreOptions};
 use router::{Router, RouterOptions, Scheme};
 use runtime::real::{Probe, RealOptions, RealRuntime, RealTask, Stopper, check_port_free, probe};
-use runtime::sync::{Either, select, timeout};
+use runtime::sync::{Either, select};
 use runtime::{Class, Runtime};
+use shard::ShardOptions;
 use shard::node::Identity;
-use shard::{Shard, ShardOptions};
 
 use crate::config::{Compressions, Config, show_bytes};
+use crate::cuts;
 use crate::data_dir::DataDir;
-use crate::member::{Membership, Tasks};
 use crate::reload::{self, Change, Files, Poke};
 
 /// Vnodes per shard of a new node; a cluster will have 256 in all.
 const VNODES_PER_SHARD: u32 = 8;
 
-/// Requests under way get this long to finish after Ctrl-C.
-pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// Leadership of this node's vnodes has so long to go to others.
-const HAND_OVER_TIME_MAX: Duration = Duration::from_secs(3);
-
 /// How often a core looks for changed files.
 const CHANGES_PERIOD: Duration = Duration::from_millis(250);
-
-/// How often a core that is done looks for the others.
-const DRAIN_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs a node that is alone until it is told to stop. `started` is when the process began, for the banner.
 pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
@@ -59,7 +48,7 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let cpus = tuning::cpus::read().usable().to_vec();
     let shards_default = u16::try_from(cpus.len()).unwrap_or(u16::MAX);
     let identity = identify(data.path(), cpus[0], config.shards, shards_default)?;
-    start(Setup { config, listens, data, probe, cpus, identity, member: None, started })
+    start(Setup { config, listens, data, probe, cpus, identity, member: None, cuts: None, started })
 }
 
 /// What the host must offer, tried; an error says what is missing.
@@ -83,12 +72,14 @@ pub struct Setup {
     pub identity: Identity,
     /// Its part in a cluster, if it has one.
     pub member: Option<Membership>,
+    /// A file that names cuts of the network, for tests.
+    pub cuts: Option<PathBuf>,
     pub started: Instant,
 }
 
 /// Runs all shards until the process is told to stop.
 pub fn start(setup: Setup) -> anyhow::Result<()> {
-    let Setup { config, listens, data, probe, cpus, identity, member, started } = setup;
+    let Setup { config, listens, data, probe, cpus, identity, member, cuts, started } = setup;
     let shard_count = usize::from(identity.shard_count);
     let stopper = Stopper::new();
     let (files, poke) = reload::start(&config, shard_count)?;
@@ -109,12 +100,13 @@ pub fn start(setup: Setup) -> anyhow::Result<()> {
         started,
         listening: AtomicUsize::new(0),
     };
-    let core = Arc::new(Core {
+    let node = Arc::new(Node {
         data_dir: data.path().to_path_buf(),
         listens,
         files,
         identity,
-        member,
+        member: member.map(Arc::new),
+        cuts,
         config,
         banner,
         stopper,
@@ -122,8 +114,8 @@ pub fn start(setup: Setup) -> anyhow::Result<()> {
         drained: AtomicUsize::new(0),
     });
     let outcome = runtime::real::run(options, move |rt| {
-        let core = core.clone();
-        async move { core.run(rt).await }
+        let node = node.clone();
+        async move { node.run(rt).await }
     });
     outcome?;
     match complaints.try_recv() {
@@ -207,12 +199,13 @@ pub fn act_on_signals(stopper: Stopper, poke: Poke) -> anyhow::Result<()> {
 }
 
 /// What every core needs to know; shared, and never changed but by counting.
-struct Core {
+struct Node {
     data_dir: PathBuf,
     listens: Vec<(Scheme, SocketAddr)>,
     files: Files,
     identity: Identity,
-    member: Option<Membership>,
+    member: Option<Arc<Membership>>,
+    cuts: Option<PathBuf>,
     config: Config,
     banner: Banner,
     stopper: Stopper,
@@ -224,19 +217,12 @@ struct Core {
 
 /// What runs on one core.
 struct Running {
-    /// Carries the mesh's calls until the end.
-    _carrier: RealTask<()>,
-    shard: Rc<Shard<RealRuntime>>,
-    keeper: RealTask<Result<(), shard::Error>>,
-    router: Rc<Router<RealRuntime>>,
-    server: RealTask<()>,
-    /// Takes what was read again.
-    _reloader: RealTask<()>,
-    /// What keeps this node a part of its cluster, if it is.
-    member: Option<Tasks>,
+    core: Core<RealRuntime>,
+    /// Takes what was read again; follows the file of cuts.
+    _followers: Vec<RealTask<()>>,
 }
 
-impl Core {
+impl Node {
     /// Runs one core until the stop; a failure stops all cores.
     async fn run(&self, rt: RealRuntime) {
         let shard = rt.core();
@@ -258,86 +244,37 @@ impl Core {
             Either::Second(()) => return Ok(()),
         };
         self.banner.core_listens();
-        // By reference: the keeper has to go on until the shard is closed.
-        match select(&mut running.keeper, rt.stopped()).await {
+        match select(running.core.ended(), rt.stopped()).await {
             Either::First(ended) => ended.map_err(leave_core)?,
             Either::Second(()) => {}
         }
-        if running.member.is_some() {
-            // Others lead from now on, while this node still answers and redirects.
-            running.shard.hand_over_all(HAND_OVER_TIME_MAX).await;
-        }
-        running.router.stop();
-        // Whoever is not done by then is cut off: dropping the task closes its connections.
-        let _ = timeout(&rt, DRAIN_TIME_MAX, running.server).await;
-        self.wait_for_other_routers(&rt).await;
-        if let Some(member) = &running.member {
-            member.leave();
-        }
-        running.shard.close().await.map_err(leave_core)?;
-        Ok(())
+        running.core.stop(&self.drained).await.map_err(leave_core)
     }
 
     async fn start(&self, rt: &RealRuntime) -> anyhow::Result<Running> {
-        let map = MapCell::new(match &self.member {
-            Some(member) => member.map(),
-            None => Map::alone(self.identity.founding_ring()),
-        });
-        let mesh = Mesh::new(rt.clone(), map.clone(), MeshOptions::default());
-        let carrier = rt.spawn(Class::Foreground, {
-            let mesh = mesh.clone();
-            async move { mesh.run().await }
-        });
-        let mut tasks = match &self.member {
-            Some(member) => Some(member.connect(rt, &mesh).await?),
-            None => None,
+        let options = CoreOptions {
+            data: self.data_dir.clone(),
+            shard: self.shard_options(rt)?,
+            router: self.router_options(),
+            member: self.member.clone(),
         };
-        let fabric = tasks.as_ref().map_or_else(|| Fabric::alone(mesh.clone()), Tasks::fabric);
-        let options = self.shard_options(rt, tasks.as_ref())?;
-        let shard = Shard::open(rt.clone(), options, mesh.clone()).await.map_err(leave_core)?;
-        mesh.set_handler(shard.handler());
-        let keeper = rt.spawn(Class::Foreground, {
-            let shard = shard.clone();
-            async move { shard.run().await }
-        });
-        let router = Router::new(rt.clone(), self.router_options(), fabric, map.clone());
+        let mut core = Core::open(rt, options).await.map_err(leave_core)?;
         if let Some(setup) = &self.files.tls {
-            router.set_tls(setup.clone());
+            core.router().set_tls(setup.clone());
         }
-        match (&self.member, &mut tasks) {
-            (Some(member), Some(tasks)) => member.begin(rt, tasks, &shard, &router, &self.data_dir).await,
-            // Until the catalog has spoken nobody knows which tables there are, and an answer would be a lie.
-            _ => drop(map.at_least(1).await),
+        let mut followers = vec![reload(rt, &self.files, core.router())];
+        if let (Some(file), Some(member)) = (&self.cuts, core.member()) {
+            followers.push(cuts::follow(rt, member.links(), file.clone()));
         }
-        let mut listeners = Vec::new();
-        for (scheme, address) in &self.listens {
-            let listening = rt.listen(*address).await;
-            listeners.push((*scheme, listening.with_context(|| format!("cannot listen on {address}"))?));
-        }
-        let server = rt.spawn(Class::Foreground, {
-            let router = router.clone();
-            async move { router.serve_all(listeners).await }
-        });
-        let _reloader = reload(rt, &self.files, &router);
-        Ok(Running { _carrier: carrier, shard, keeper, router, server, _reloader, member: tasks })
+        core.serve(&self.listens).await.map_err(leave_core)?;
+        Ok(Running { core, _followers: followers })
     }
 
-    /// A shard closes when no router asks it any more, those of the other cores included; within a bound.
-    async fn wait_for_other_routers(&self, rt: &RealRuntime) {
-        self.drained.fetch_add(1, Ordering::SeqCst);
-        let began = rt.now();
-        while self.drained.load(Ordering::SeqCst) < rt.core_count() && rt.now().since(began) < DRAIN_TIME_MAX
-        {
-            rt.sleep(DRAIN_PAUSE).await;
-        }
-    }
-
-    fn shard_options(&self, rt: &RealRuntime, tasks: Option<&Tasks>) -> anyhow::Result<ShardOptions> {
+    fn shard_options(&self, rt: &RealRuntime) -> anyhow::Result<ShardOptions> {
         let share = self.config.memory_bytes_per_shard(rt.core_count())?;
         let memory_bytes = usize::try_from(share).expect("memory fits an address");
         let mut options =
             ShardOptions::new(&self.data_dir, self.identity, ShardId(rt.core().0), memory_bytes);
-        options.wire = tasks.map(Tasks::wire);
         if let Some(Compressions(levels)) = self.config.compression {
             options.tree.compression = levels;
         }
@@ -374,8 +311,8 @@ pub fn reload(rt: &RealRuntime, files: &Files, router: &Rc<Router<RealRuntime>>)
     })
 }
 
-/// A shard's error as text: the error itself belongs to its core and must stay there.
-fn leave_core(error: shard::Error) -> anyhow::Error {
+/// A core's error as text: the error itself belongs to its core and must stay there.
+fn leave_core(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("{error}")
 }
 

@@ -21,11 +21,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &["model", "runtime"]),
     ("shard", &["lsm", "model", "net", "runtime"]),
     ("router", &["model", "net", "runtime"]),
-    ("sim", &["lsm", "model", "net", "router", "runtime", "shard"]),
+    ("process", &["model", "net", "router", "runtime", "shard"]),
+    ("sim", &["lsm", "model", "net", "process", "router", "runtime", "shard"]),
     ("perf", &["model", "net", "runtime"]),
     ("fuzz_targets", &["lsm", "model", "net", "router", "runtime", "shard"]),
     ("cases", &[]),
-    ("torc", &["lsm", "model", "net", "perf", "router", "runtime", "shard", "sim", "tuning"]),
+    ("torc", &["lsm", "model", "net", "perf", "process", "router", "runtime", "shard", "sim", "tuning"]),
 ];
 
 /// Packages from outside that only some crates may name.

@@ -23,13 +23,14 @@ use model::ring::NodeId;
 use net::founding::{Adopt, ArchivedTold, Ask, NO_CLUSTER, read_told};
 use net::map::MapCell;
 use net::message::{ArchivedMember, ArchivedReply, Cluster, MoveReplica, Prefer, Remove, read_reply};
+use process::member::member_of;
+use process::outside::{Contact, contact, fabric, find_cluster};
 use router::{Router, RouterOptions};
 use runtime::Runtime;
 use runtime::real::{RealRuntime, RealTask};
 
 use super::show;
-use crate::member::member_of;
-use crate::outside::{Contact, contact, fabric, find_cluster, run_alone};
+use crate::outside::run_alone;
 use crate::peers::{PeerArgs, Peers};
 
 /// Data vnodes of a new cluster.
@@ -267,7 +268,7 @@ impl Command {
 /// A node as it was found at an address.
 struct Found {
     address: SocketAddr,
-    contact: Contact,
+    contact: Contact<RealRuntime>,
     /// Its id, from its hello.
     id: u128,
     /// What it says of itself, if it waits.

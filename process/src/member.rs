@@ -8,30 +8,29 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
 use model::map::Map;
 use model::node::{Node, NodeState};
-use model::ring::{NodeId, Place, ShardId};
+use model::ring::{Place, ShardId};
 use net::fabric::Fabric;
 use net::founding::NO_CLUSTER;
 use net::frame::FrameError;
-use net::links::{Direction, LinkEvent, Links, LinksOptions};
+use net::links::{LinkEvent, Links, LinksOptions};
 use net::map::MapCell;
 use net::mesh::Mesh;
 use net::message::{Announce, ArchivedReply, Cluster, Member, read_reply};
-use net::session::Identity;
+use net::session::{Identity, SessionError};
 use net::watch::{Who, watch};
 use router::Router;
-use runtime::real::{RealRuntime, RealTask};
 use runtime::{Class, Runtime};
 use shard::{Shard, Wire};
 
+use crate::StartError;
 use crate::outside::addresses;
 use crate::peers::Peers;
 
@@ -40,9 +39,6 @@ const FIRST_NEWS_MAX: Duration = Duration::from_secs(5);
 
 /// How often a core that starts looks whether it has come.
 const NEWS_PERIOD: Duration = Duration::from_millis(5);
-
-/// How often a core looks for cuts.
-const CUTS_PERIOD: Duration = Duration::from_millis(20);
 
 /// Other cores have a map within this, or get the next one.
 const SHARE_TIME_MAX: Duration = Duration::from_secs(1);
@@ -53,7 +49,10 @@ const ANNOUNCE_PAUSE: Duration = Duration::from_millis(500);
 /// Maps are kept on the disk at most so often.
 const REMEMBER_PAUSE: Duration = Duration::from_millis(200);
 
-/// A node's part in its cluster.
+/// Takes a line for whoever runs the process.
+pub type Report = Rc<dyn Fn(&str)>;
+
+/// A node's part in its cluster. One for all of its cores: it may cross threads.
 pub struct Membership {
     /// The cluster's id.
     pub cluster: u128,
@@ -63,20 +62,20 @@ pub struct Membership {
     pub start: u64,
     /// Where its shards listen for other nodes, by shard.
     pub listens: Vec<SocketAddr>,
+    /// Whom it trusts.
     pub peers: Peers,
     /// The cluster's map as it was last known, encoded: maps do not cross threads.
     pub map: Vec<u8>,
-    /// A file that names cuts of the network, for tests.
-    pub cuts: Option<PathBuf>,
     /// Whether the catalog has been heard of since the start.
     pub heard: Arc<AtomicBool>,
 }
 
 /// What one core does for its membership. Ends with this.
-pub struct Tasks {
-    fabric: Fabric<RealRuntime>,
-    links: Links<RealRuntime>,
-    tasks: Vec<RealTask<()>>,
+pub struct Tasks<R: Runtime> {
+    fabric: Fabric<R>,
+    links: Links<R>,
+    report: Report,
+    tasks: Vec<R::Task<()>>,
 }
 
 impl Membership {
@@ -97,33 +96,37 @@ impl Membership {
     }
 
     /// Makes a core's links, and listens for those of others; nobody answers requests yet.
-    pub async fn connect(&self, rt: &RealRuntime, mesh: &Mesh<RealRuntime>) -> anyhow::Result<Tasks> {
+    pub(crate) async fn connect<R: Runtime>(
+        &self,
+        rt: &R,
+        mesh: &Mesh<R>,
+        report: Report,
+    ) -> Result<Tasks<R>, StartError> {
         let place = Place { node: self.node.number, shard: ShardId(rt.core().0) };
         let identity =
             Identity { cluster: self.cluster, node: self.node.id, place: Some(place), start: self.start };
         let options = LinksOptions::new(self.peers.session(identity));
         let links = Links::new(rt.clone(), options, addresses(mesh.map()));
-        links.set_watcher(report_refusals());
-        let at = self.listens[usize::from(rt.core().0)];
-        let listener = rt.listen(at).await.with_context(|| {
-            format!("cannot listen on {at} for other nodes\n  what to do: stop what listens there, or choose another --listen")
-        })?;
+        links.set_watcher(report_refusals(report.clone()));
+        let address = self.listens[usize::from(rt.core().0)];
+        let listening = rt.listen(address).await;
+        let listener = listening.map_err(|source| StartError::ListenForPeers { address, source })?;
         let (runs, serves) = (links.clone(), links.clone());
         let tasks = vec![
             rt.spawn(Class::Foreground, async move { runs.run().await }),
             rt.spawn(Class::Foreground, async move { serves.serve(listener).await }),
         ];
         let fabric = Fabric::new(self.node.number, mesh.clone(), links.clone());
-        Ok(Tasks { fabric, links, tasks })
+        Ok(Tasks { fabric, links, report, tasks })
     }
 
     /// The shard is open: others may ask it now. Returns when clients may, too.
-    pub async fn begin(
+    pub(crate) async fn begin<R: Runtime>(
         &self,
-        rt: &RealRuntime,
-        tasks: &mut Tasks,
-        shard: &Rc<Shard<RealRuntime>>,
-        router: &Rc<Router<RealRuntime>>,
+        rt: &R,
+        tasks: &mut Tasks<R>,
+        shard: &Rc<Shard<R>>,
+        router: &Rc<Router<R>>,
         data: &Path,
     ) {
         let fabric = tasks.fabric();
@@ -134,7 +137,6 @@ impl Membership {
         tasks.links.set_handler(shard.handler());
         let receives = shard.clone();
         tasks.links.set_receiver(Rc::new(move |node, _shard, payload| receives.receive(node, payload)));
-        tasks.watch_cuts(rt, self.cuts.clone());
         if rt.core().0 == 0 {
             self.speak_for_all(rt, tasks, router, data);
         }
@@ -145,33 +147,34 @@ impl Membership {
     }
 
     /// What core 0 does for all cores: it follows the catalog, keeps its map, and announces this node.
-    fn speak_for_all(
-        &self,
-        rt: &RealRuntime,
-        tasks: &mut Tasks,
-        router: &Rc<Router<RealRuntime>>,
-        data: &Path,
-    ) {
+    fn speak_for_all<R: Runtime>(&self, rt: &R, tasks: &mut Tasks<R>, router: &Rc<Router<R>>, data: &Path) {
         let mesh = tasks.fabric.mesh().expect("a node has one").clone();
         let who = Who { watcher: self.node.id, node: Some(self.node.number) };
         tasks.tasks.push(follow(rt, tasks.fabric(), mesh.clone(), who, self.heard.clone()));
         let (clock, cell, data) = (rt.clone(), mesh.map().clone(), data.to_path_buf());
-        tasks.tasks.push(rt.spawn(Class::Background, async move { remember(&clock, &cell, &data).await }));
+        let report = tasks.report.clone();
+        let remembers = async move { remember(&clock, &cell, &data, &report).await };
+        tasks.tasks.push(rt.spawn(Class::Background, remembers));
         let (clock, cell, router, node) = (rt.clone(), mesh.map().clone(), router.clone(), self.node.clone());
-        tasks
-            .tasks
-            .push(rt.spawn(Class::Background, async move { announce(&clock, &cell, &router, &node).await }));
+        let report = tasks.report.clone();
+        let announces = async move { announce(&clock, &cell, &router, &node, &report).await };
+        tasks.tasks.push(rt.spawn(Class::Background, announces));
     }
 }
 
-impl Tasks {
+impl<R: Runtime> Tasks<R> {
     /// The way to every shard.
-    pub fn fabric(&self) -> Fabric<RealRuntime> {
+    pub fn fabric(&self) -> Fabric<R> {
         self.fabric.clone()
     }
 
+    /// This core's ways to other nodes.
+    pub fn links(&self) -> Links<R> {
+        self.links.clone()
+    }
+
     /// How this core's shard reaches others.
-    pub fn wire(&self) -> Wire {
+    pub(crate) fn wire(&self) -> Wire {
         let (links, fabric) = (self.links.clone(), self.fabric.clone());
         Wire {
             tell: Rc::new(move |to, payload| links.tell(to, payload)),
@@ -183,40 +186,20 @@ impl Tasks {
     }
 
     /// Nobody is answered any more.
-    pub fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.links.clear_handler();
         self.links.stop();
-    }
-
-    /// Follows the file of cuts, if there is one: lines of a node's number and `in`, `out` or `both`.
-    fn watch_cuts(&mut self, rt: &RealRuntime, file: Option<PathBuf>) {
-        let Some(file) = file else { return };
-        let (links, clock) = (self.links.clone(), rt.clone());
-        self.tasks.push(rt.spawn(Class::Background, async move {
-            let mut now = String::new();
-            loop {
-                clock.sleep(CUTS_PERIOD).await;
-                #[expect(clippy::disallowed_methods, reason = "a switch for tests, a few bytes")]
-                let wanted = std::fs::read_to_string(&file).unwrap_or_default();
-                if wanted == now {
-                    continue;
-                }
-                cuts(&now).for_each(|(node, _)| links.heal(node));
-                cuts(&wanted).for_each(|(node, direction)| links.cut(node, direction));
-                now = wanted;
-            }
-        }));
     }
 }
 
 /// Follows the catalog's map for all cores of this process; `heard` says whether it was heard of.
-pub fn follow(
-    rt: &RealRuntime,
-    fabric: Fabric<RealRuntime>,
-    mesh: Mesh<RealRuntime>,
+pub fn follow<R: Runtime>(
+    rt: &R,
+    fabric: Fabric<R>,
+    mesh: Mesh<R>,
     who: Who,
     heard: Arc<AtomicBool>,
-) -> RealTask<()> {
+) -> R::Task<()> {
     let clock = rt.clone();
     rt.spawn(Class::Foreground, async move {
         let call = async |place, deadline, request| {
@@ -235,23 +218,10 @@ pub fn follow(
     })
 }
 
-fn cuts(text: &str) -> impl Iterator<Item = (NodeId, Direction)> + '_ {
-    text.lines().filter_map(|line| {
-        let (node, direction) = line.split_once(' ')?;
-        let direction = match direction.trim() {
-            "in" => Direction::In,
-            "out" => Direction::Out,
-            _ => Direction::Both,
-        };
-        Some((NodeId(node.parse().ok()?), direction))
-    })
-}
-
 /// Says once in a row who was refused and why: a wrong secret is the operator's to mend, and nobody else notices.
-fn report_refusals() -> Rc<dyn Fn(LinkEvent<'_>)> {
+fn report_refusals(report: Report) -> Rc<dyn Fn(LinkEvent<'_>)> {
     let last = RefCell::new(String::new());
     Rc::new(move |event| {
-        use net::session::SessionError;
         let (whom, error) = match event {
             LinkEvent::Gone(place, error) => {
                 (format!("node {} shard {}", place.node.0, place.shard.0), error)
@@ -266,7 +236,7 @@ fn report_refusals() -> Rc<dyn Fn(LinkEvent<'_>)> {
         if matches!(error, SessionError::Refused(_) | SessionError::Frame(_)) {
             let line = format!("{whom}: {error}");
             if *last.borrow() != line {
-                eprintln!("torc: {line}");
+                report(&line);
                 *last.borrow_mut() = line;
             }
         }
@@ -274,7 +244,7 @@ fn report_refusals() -> Rc<dyn Fn(LinkEvent<'_>)> {
 }
 
 /// Keeps the newest map on the disk, whenever nodes or replicas have changed.
-async fn remember(rt: &RealRuntime, cell: &MapCell, data: &Path) {
+async fn remember<R: Runtime>(rt: &R, cell: &MapCell, data: &Path, report: &Report) {
     let mut kept = cell.get();
     loop {
         let map = cell.at_least(kept.version + 1).await;
@@ -282,7 +252,7 @@ async fn remember(rt: &RealRuntime, cell: &MapCell, data: &Path) {
             map.nodes == kept.nodes && map.ring.epoch == kept.ring.epoch && map.tables == kept.tables;
         if !is_same && let Err(error) = shard::node::keep(rt, data, &map).await {
             // The older one will do, as long as others have not all moved.
-            eprintln!("torc: the cluster's map cannot be kept: {error}");
+            report(&format!("the cluster's map cannot be kept: {error}"));
         }
         kept = map;
         rt.sleep(REMEMBER_PAUSE).await;
@@ -290,15 +260,15 @@ async fn remember(rt: &RealRuntime, cell: &MapCell, data: &Path) {
 }
 
 /// Tells the catalog who and where this node is, whenever the map says otherwise.
-async fn announce(rt: &RealRuntime, cell: &MapCell, router: &Rc<Router<RealRuntime>>, node: &Node) {
+async fn announce<R: Runtime>(rt: &R, cell: &MapCell, router: &Rc<Router<R>>, node: &Node, report: &Report) {
     let mut said = String::new();
     loop {
         let map = cell.get();
         let known = map.nodes.get(&node.number);
         if known.is_some_and(|known| known.state == NodeState::Removed) {
-            eprintln!(
-                "torc: this node was removed from the cluster: nothing is kept here any more\n  what to do: stop it; to use the machine again, \
-                 start with an empty data directory and torc ctl join"
+            report(
+                "this node was removed from the cluster: nothing is kept here any more\n  what to do: stop it; to use the machine again, \
+                 start with an empty data directory and torc ctl join",
             );
             return;
         }
@@ -311,7 +281,7 @@ async fn announce(rt: &RealRuntime, cell: &MapCell, router: &Rc<Router<RealRunti
         if let Err(error) = router.ask_cluster(change).await {
             let line = format!("the cluster does not take this node back: {}", error.message);
             if error.code.status() < 500 && line != said {
-                eprintln!("torc: {line}");
+                report(&line);
                 said = line;
             }
             rt.sleep(ANNOUNCE_PAUSE).await;
