@@ -174,6 +174,9 @@ pub trait Runtime: Clone + 'static {
     /// Whether to take the rare but legal branch at `point`. Always false on real hardware.
     fn buggify(&self, point: BuggifyPoint) -> bool;
 
+    /// A rare branch was taken: simulation counts it, so that one that no seed ever takes is noticed. Nothing on real hardware.
+    fn mark(&self, _branch: BuggifyPoint) {}
+
     /// Starts a task of `class` on this core. Dropping the handle cancels the task at its next await.
     fn spawn<T: 'static>(&self, class: Class, future: impl Future<Output = T> + 'static) -> Self::Task<T>;
 

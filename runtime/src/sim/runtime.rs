@@ -129,6 +129,10 @@ impl Runtime for SimRuntime {
         world.options.buggify && active && fires
     }
 
+    fn mark(&self, branch: BuggifyPoint) {
+        *self.here.world.marks.borrow_mut().entry(branch).or_default() += 1;
+    }
+
     fn spawn<T: 'static>(&self, class: Class, future: impl Future<Output = T> + 'static) -> SimTask<T> {
         if !self.here.is_alive() {
             return SimTask::stillborn();

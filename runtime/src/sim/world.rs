@@ -1,6 +1,7 @@
 //! The world and the hand that guides it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -49,6 +50,7 @@ pub(super) struct Inner {
     pub executor: Executor,
     pub nodes: RefCell<Vec<Rc<Node>>>,
     pub network: Network,
+    pub marks: RefCell<BTreeMap<crate::BuggifyPoint, u64>>,
 }
 
 pub(super) struct Node {
@@ -96,6 +98,7 @@ impl World {
             executor: Executor::new(seed, options.polls_max),
             nodes: RefCell::default(),
             network: Network::new(seed, options.network.clone()),
+            marks: RefCell::default(),
             options,
         };
         World { control: Control { inner: Rc::new(inner) } }
@@ -293,6 +296,11 @@ impl Control {
         self.cut_one_way(other, one);
     }
 
+    /// Heals the way of bytes from one node to another.
+    pub fn heal_one_way(&self, from: NodeId, to: NodeId) {
+        self.inner.network_heal(from, to);
+    }
+
     /// Heals both ways between two nodes.
     pub fn heal(&self, one: NodeId, other: NodeId) {
         self.inner.network_heal(one, other);
@@ -345,6 +353,11 @@ impl Control {
     /// Events that the trace hash has seen.
     pub fn trace_events(&self) -> u64 {
         self.inner.trace.events()
+    }
+
+    /// The rare branches that were taken, and how often.
+    pub fn marks(&self) -> BTreeMap<crate::BuggifyPoint, u64> {
+        self.inner.marks.borrow().clone()
     }
 
     /// Polls so far.
