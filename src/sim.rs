@@ -1,12 +1,28 @@
 //! `torc sim`: worlds from seeds, on virtual time.
+//!
+//! 1. Without more words: the world of one seed, or of several one after the other, a line for each.
+//! 2. `swarm`: many seeds on several threads, and what they all did. A failure is made smaller and shown with its last moments.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use sim::Failure;
+use sim::plan::Plan;
+use sim::scenario;
+use sim::shrink::{failure_of, shrink};
+use sim::story::{self, Report};
+use sim::swarm::{self, Summary};
 
 /// The flags of `torc sim`.
 #[derive(clap::Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<SimCommand>,
+
     /// The first seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -15,53 +31,201 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     count: u64,
 
+    /// Stop after so many steps of the world, and show its last moments
+    #[arg(long)]
+    steps: Option<u64>,
+
+    /// Play a named scenario in the place of what the seed draws; `list` names them
+    #[arg(long, value_name = "NAME")]
+    scenario: Option<String>,
+
+    /// Print every event of the world, and the journal as it is written
+    #[arg(long)]
+    trace: bool,
+
+    /// One node that is alone, and power failures
+    #[arg(long)]
+    alone: bool,
+
     /// Print one JSON object per seed instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Subcommand, Clone, Debug)]
+enum SimCommand {
+    /// Run many seeds, and say what they did together
+    Swarm(SwarmArgs),
+}
+
+#[derive(clap::Args, Clone, Debug)]
+struct SwarmArgs {
+    /// How many seeds
+    #[arg(long, default_value_t = 1000)]
+    seeds: u64,
+
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+
+    /// Threads, each with worlds of its own
+    #[arg(long, default_value_t = 1)]
+    threads: u64,
+
+    /// Print one JSON object in the place of the table
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the seeds; the first failure ends it, with the line that repeats it.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let progress = progress(&args);
+    match (&args.command, &args.scenario) {
+        (Some(SimCommand::Swarm(swarm)), _) => run_swarm(swarm),
+        (None, Some(name)) => run_scenario(&args, name),
+        (None, None) if args.alone => run_alone(&args),
+        (None, None) => run_seeds(&args),
+    }
+}
+
+fn seeds(args: &Args) -> std::ops::Range<u64> {
+    args.seed..args.seed.saturating_add(args.count)
+}
+
+fn run_seeds(args: &Args) -> anyhow::Result<()> {
     if !args.json {
         println!(
-            "{:>12}  {:>10}  {:>8}  {:>8}  {:>12}  {:>8}  trace",
-            "seed", "simulated", "crashes", "writes", "unknown", "reads"
+            "{:>12}  {:>10}  {:>7}  {:>9}  {:>7}  {:>9}  {:>7}  trace",
+            "seed", "simulated", "crashes", "elections", "faults", "answered", "unknown"
         );
     }
-    for seed in args.seed..args.seed.saturating_add(args.count) {
-        let report = match sim::run(seed) {
-            Ok(report) => report,
+    for seed in seeds(args) {
+        let plan = Plan { steps_max: args.steps, trace: args.trace, ..Plan::drawn(seed) };
+        match story::run(&plan) {
+            Ok(report) => print(&report, plan.faults.len(), args.json),
             Err(failure) => bail!("{failure}\n  repeat it with: torc sim --seed {seed}"),
-        };
-        progress.suspend(|| print(&report, args.json));
-        progress.inc(1);
+        }
     }
-    progress.finish_and_clear();
     Ok(())
 }
 
-fn print(report: &sim::Report, json: bool) {
-    let sim::Report { seed, trace_hash, elapsed, crashes, totals } = report;
-    let (seconds, writes, unknown, reads) =
-        (elapsed.as_secs_f64(), totals.acknowledged, totals.unknown, totals.reads);
+fn print(report: &Report, faults: usize, json: bool) {
+    let Report { seed, trace_hash, elapsed, elections, .. } = report;
     if json {
+        let mut summary = Summary::default();
+        summary.add(report);
+        let rest = summary.json(Duration::ZERO);
+        println!("{{\"seed\":{seed},\"trace_hash\":\"{trace_hash:032x}\",{}", rest.trim_start_matches('{'));
+    } else {
+        println!(
+            "{seed:>12}  {:>8.3} s  {:>7}  {elections:>9}  {faults:>7}  {:>9}  {:>7}  {trace_hash:032x}",
+            elapsed.as_secs_f64(),
+            report.count("crashes"),
+            report.count("calls answered"),
+            report.count("calls of unknown outcome"),
+        );
+    }
+}
+
+fn run_scenario(args: &Args, name: &str) -> anyhow::Result<()> {
+    if name == "list" {
+        scenario::ALL.iter().for_each(|scenario| println!("{:<28} {}", scenario.name, scenario.story));
+        return Ok(());
+    }
+    let found = scenario::ALL.iter().find(|scenario| scenario.name == name);
+    let found = found.context("there is no such scenario: torc sim --scenario list")?;
+    for seed in seeds(args) {
+        let plan = Plan { steps_max: args.steps, trace: args.trace, ..(found.plan)(seed) };
+        match (found.run)(&plan) {
+            Ok(report) => print(&report, plan.faults.len(), args.json),
+            Err(failure) => {
+                bail!("{failure}\n  repeat it with: torc sim --scenario {name} --seed {seed}")
+            }
+        }
+    }
+    Ok(())
+}
+
+fn run_alone(args: &Args) -> anyhow::Result<()> {
+    for seed in seeds(args) {
+        let report = match sim::alone::run(seed) {
+            Ok(report) => report,
+            Err(failure) => bail!("{failure}\n  repeat it with: torc sim --alone --seed {seed}"),
+        };
+        let sim::alone::Report { trace_hash, elapsed, crashes, totals, .. } = report;
+        let (seconds, writes, unknown, reads) =
+            (elapsed.as_secs_f64(), totals.acknowledged, totals.unknown, totals.reads);
         println!(
             "{{\"seed\":{seed},\"simulated_s\":{seconds:.6},\"crashes\":{crashes},\"writes_acknowledged\":{writes},\
              \"writes_unknown\":{unknown},\"reads\":{reads},\"trace_hash\":\"{trace_hash:032x}\"}}"
         );
-    } else {
-        println!(
-            "{seed:>12}  {seconds:>8.3} s  {crashes:>8}  {writes:>8}  {unknown:>12}  {reads:>8}  {trace_hash:032x}"
-        );
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long it took is said in real time; nothing depends on it")]
+fn run_swarm(args: &SwarmArgs) -> anyhow::Result<()> {
+    // What panics in a world is a failure of its seed, and is told as one.
+    std::panic::set_hook(Box::new(|_| {}));
+    let began = Instant::now();
+    let bar = bar(args);
+    let (next, over) = (AtomicU64::new(args.from), AtomicBool::new(false));
+    let end = args.from.saturating_add(args.seeds);
+    let (say, said) = flume::unbounded();
+    std::thread::scope(|scope| {
+        for _ in 0..args.threads.max(1) {
+            let (say, next, over, bar) = (say.clone(), &next, &over, &bar);
+            scope.spawn(move || {
+                let seeds = std::iter::from_fn(|| {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    (seed < end && !over.load(Ordering::Relaxed)).then_some(seed)
+                });
+                let outcome = swarm::run(seeds, |_report| bar.inc(1));
+                over.fetch_or(outcome.1.is_some(), Ordering::Relaxed);
+                // The receiver lives as long as this function.
+                let _ = say.send(outcome);
+            });
+        }
+    });
+    drop(say);
+    bar.finish_and_clear();
+    let mut summary = Summary::default();
+    let mut failed: Option<(Plan, Failure)> = None;
+    for (part, failure) in said.iter() {
+        summary.merge(part);
+        failed = failed.or(failure);
+    }
+    let took = began.elapsed() * u32::try_from(args.threads.max(1)).unwrap_or(1);
+    match args.json {
+        true => println!("{}", summary.json(took)),
+        false => print!("{}", summary.text(took)),
+    }
+    match failed {
+        None => Ok(()),
+        Some((plan, failure)) => Err(tell(&plan, failure)),
     }
 }
 
-/// A bar on a terminal when there is more than one seed to wait for.
-fn progress(args: &Args) -> indicatif::ProgressBar {
-    if args.count > 1 && !args.json && std::io::stderr().is_terminal() {
-        indicatif::ProgressBar::new(args.count)
-    } else {
-        indicatif::ProgressBar::hidden()
+/// A failure, made smaller, in words.
+fn tell(plan: &Plan, failure: Failure) -> anyhow::Error {
+    let seed = plan.seed;
+    eprintln!("torc: seed {seed} fails; looking for a smaller run that does");
+    let (small, failure) = shrink(plan, failure, failure_of);
+    let faults: Vec<String> = small.faults.iter().map(|fault| format!("\n  {fault}")).collect();
+    anyhow::anyhow!(
+        "{failure}  with {} clients, {} keys and {} of its {} faults:{}\n  repeat the whole of it with: torc sim --seed {seed}",
+        small.clients,
+        small.keys,
+        small.faults.len(),
+        plan.faults.len(),
+        faults.concat()
+    )
+}
+
+/// A bar on a terminal.
+fn bar(args: &SwarmArgs) -> ProgressBar {
+    if args.json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
     }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {elapsed} gone, {eta} left");
+    ProgressBar::new(args.seeds).with_style(style.expect("a template of ours"))
 }

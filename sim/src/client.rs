@@ -51,17 +51,31 @@ pub struct Client<R: Runtime> {
     rt: R,
     server: SocketAddr,
     stream: Option<R::Stream>,
+    /// Something of the last request may have left.
+    sent: bool,
 }
 
 impl<R: Runtime> Client<R> {
     /// A client of the server at `server`; connects at its first call.
     pub fn new(rt: R, server: SocketAddr) -> Client<R> {
-        Client { rt, server, stream: None }
+        Client { rt, server, stream: None, sent: false }
+    }
+
+    /// Another server from now on.
+    pub fn turn_to(&mut self, server: SocketAddr) {
+        self.stream = None;
+        self.server = server;
+    }
+
+    /// Whether the last request may have been executed, if its call ended with an error.
+    pub fn was_sent(&self) -> bool {
+        self.sent
     }
 
     /// Calls one operation. An error means that the outcome is unknown: the request may have been executed, now or later.
     pub async fn call(&mut self, operation: &str, body: &str) -> io::Result<Answer> {
         let rt = self.rt.clone();
+        self.sent = false;
         let outcome = timeout(&rt, ANSWER_TIME_MAX, self.exchange(operation, body)).await;
         let result = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if result.is_err() {
@@ -80,6 +94,7 @@ impl<R: Runtime> Client<R> {
              x-amz-target: DynamoDB_20120810.{operation}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
+        self.sent = true;
         stream.write_all(request.as_bytes()).await?;
         let answer = read_answer(&stream).await?;
         self.stream = Some(stream);

@@ -1,67 +1,142 @@
-//! What a seed decides beside the order of events: sizes, bounds, the workload and which faults are on.
-//!
-//! Small limits on purpose: a memtable of a few kilobytes flushes and compacts within a second of simulated time, and a
-//! segment of a few blocks is recycled while somebody looks.
+//! Many seeds: each a cluster of its own, and what all of them did together.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use runtime::sim::{Chance, Control, DiskFaults, NetworkFaults, Span, WorldOptions};
+use runtime::sim::FaultCounts;
 
-/// One drawn configuration.
-#[derive(Clone, Debug)]
-pub struct Swarm {
-    /// Cores, and so shards, of the node.
-    pub cores: usize,
-    /// Clients that run at once.
-    pub clients: usize,
-    /// Keys they share.
-    pub keys: usize,
-    /// Bytes of the filler of each write, at most.
-    pub filler_bytes_max: usize,
-    /// Crashes until the world heals.
-    pub crashes: usize,
-    /// Time between two crashes.
-    pub calm: Span,
-    /// Pause of a client between two operations; zero is a busy one.
-    pub think: Span,
-    /// Memory of each shard in bytes, which sets its memtable and cache.
-    pub memory_bytes: u64,
-    /// Bytes of a log segment.
-    pub segment_bytes: u64,
+use crate::Failure;
+use crate::marks;
+use crate::plan::Plan;
+use crate::story::{self, Report};
+
+/// What many runs did.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Runs.
+    pub seeds: u64,
+    /// Simulated time of all.
+    pub elapsed: Duration,
+    /// Polls of tasks.
+    pub polls: u64,
+    /// Elections that somebody won.
+    pub elections: u64,
+    /// Entries that replicas applied.
+    pub applies: u64,
+    /// Steps of the search for linear orders.
+    pub search_steps: u64,
+    /// What happened, by name.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// What disks did.
+    pub disks: FaultCounts,
+    /// Rare branches that were taken.
+    pub marks: BTreeMap<&'static str, u64>,
 }
 
-/// Draws from the world's own streams, one name per decision, so that a new decision moves no other.
-pub fn draw(world: &Control) -> Swarm {
-    let below = |name: &str, bound: u64| world.draw(name, 0) % bound;
-    let calm_ms = [1, 20, 200, 1500][below("swarm.calm", 4) as usize];
-    let think =
-        [Span::micros(0, 0), Span::micros(0, 500), Span::millis(1, 40)][below("swarm.think", 3) as usize];
-    Swarm {
-        cores: 1 + below("swarm.cores", 3) as usize,
-        clients: 1 + below("swarm.clients", 8) as usize,
-        keys: 1 + below("swarm.keys", 24) as usize,
-        filler_bytes_max: [8, 300, 6_000, 40_000][below("swarm.filler", 4) as usize],
-        crashes: below("swarm.crashes", 6) as usize,
-        calm: Span { least: Duration::from_millis(1), most: Duration::from_millis(calm_ms) },
-        think,
-        memory_bytes: [1 << 20, 4 << 20, 32 << 20][below("swarm.memory", 3) as usize],
-        segment_bytes: [4 << 20, 8 << 20, 16 << 20][below("swarm.segment", 3) as usize],
+impl Summary {
+    /// Takes one run in.
+    pub fn add(&mut self, report: &Report) {
+        self.seeds += 1;
+        self.elapsed += report.elapsed;
+        self.polls += report.polls;
+        self.elections += report.elections;
+        self.applies += report.applies;
+        self.search_steps += report.search_steps;
+        for (name, count) in &report.counts {
+            *self.counts.entry(name).or_default() += count;
+        }
+        self.disks.add(&report.disks);
+        report.marks.iter().for_each(|(mark, count)| *self.marks.entry(mark).or_default() += count);
+    }
+
+    /// Takes over what others ran.
+    pub fn merge(&mut self, other: Summary) {
+        self.seeds += other.seeds;
+        self.elapsed += other.elapsed;
+        self.polls += other.polls;
+        self.elections += other.elections;
+        self.applies += other.applies;
+        self.search_steps += other.search_steps;
+        for (name, count) in other.counts {
+            *self.counts.entry(name).or_default() += count;
+        }
+        self.disks.add(&other.disks);
+        other.marks.iter().for_each(|(mark, count)| *self.marks.entry(mark).or_default() += count);
+    }
+
+    /// How often something of this name happened.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or(0)
+    }
+
+    /// For people; `took` is real time, summed over threads.
+    pub fn text(&self, took: Duration) -> String {
+        let mut text = String::new();
+        let hours = self.elapsed.as_secs_f64() / 3600.0;
+        let speed = self.elapsed.as_secs_f64() / took.as_secs_f64().max(1e-9);
+        let mut line = |name: &str, value: String| {
+            writeln!(text, "{name:<36} {value:>16}").expect("a string takes everything");
+        };
+        line("seeds", self.seeds.to_string());
+        line("simulated hours", format!("{hours:.2}"));
+        line("simulated seconds per second", format!("{speed:.0}"));
+        line("elections", self.elections.to_string());
+        line("entries applied", self.applies.to_string());
+        line("polls", self.polls.to_string());
+        line("steps of the search", self.search_steps.to_string());
+        self.counts.iter().for_each(|(name, count)| line(name, count.to_string()));
+        let disks = self.disks.by_kind();
+        disks.iter().filter(|(_, count)| *count > 0).for_each(|(name, count)| {
+            line(&format!("disk: {name}"), count.to_string());
+        });
+        self.marks.iter().for_each(|(mark, count)| line(&format!("mark: {mark}"), count.to_string()));
+        marks::ALL.iter().filter(|mark| !self.marks.contains_key(*mark)).for_each(|mark| {
+            line(&format!("mark: {mark}"), "never".to_string());
+        });
+        text
+    }
+
+    /// For programs: one object.
+    pub fn json(&self, took: Duration) -> String {
+        let mut text = format!(
+            "{{\"seeds\":{},\"simulated_s\":{:.3},\"real_s\":{:.3},\"elections\":{},\"entries_applied\":{},\"polls\":{},\"search_steps\":{}",
+            self.seeds,
+            self.elapsed.as_secs_f64(),
+            took.as_secs_f64(),
+            self.elections,
+            self.applies,
+            self.polls,
+            self.search_steps
+        );
+        let disks = self.disks.by_kind().map(|(name, count)| (format!("disk: {name}"), count));
+        let counts = self.counts.iter().map(|(name, count)| ((*name).to_string(), *count));
+        let marks = marks::ALL
+            .iter()
+            .map(|mark| (format!("mark: {mark}"), self.marks.get(mark).copied().unwrap_or(0)));
+        for (name, count) in counts.chain(disks).chain(marks) {
+            write!(text, ",\"{name}\":{count}").expect("a string takes everything");
+        }
+        text.push('}');
+        text
     }
 }
 
-/// The world's faults, drawn from the seed itself, because the world does not exist yet.
-pub fn world_options(seed: u64) -> WorldOptions {
-    let coin = |bit: u32| seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(bit) & 1 == 1;
-    let disk = DiskFaults {
-        stall: if coin(3) { Chance::per_mille(5) } else { Chance::NEVER },
-        stall_time: Span::millis(1, 80),
-        ..DiskFaults::default()
-    };
-    let network = NetworkFaults {
-        reset: if coin(11) { Chance::per_mille(3) } else { Chance::NEVER },
-        stall: if coin(19) { Chance::per_mille(5) } else { Chance::NEVER },
-        stall_time: Span::millis(1, 50),
-        ..NetworkFaults::default()
-    };
-    WorldOptions { disk, network, polls_max: 10_000_000, ..WorldOptions::default() }
+/// Runs these seeds one after the other. The first failure ends it; `each` hears of every run that went well.
+pub fn run(
+    seeds: impl IntoIterator<Item = u64>,
+    mut each: impl FnMut(&Report),
+) -> (Summary, Option<(Plan, Failure)>) {
+    let mut summary = Summary::default();
+    for seed in seeds {
+        let plan = Plan::drawn(seed);
+        match story::run(&plan) {
+            Ok(report) => {
+                summary.add(&report);
+                each(&report);
+            }
+            Err(failure) => return (summary, Some((plan, failure))),
+        }
+    }
+    (summary, None)
 }

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use runtime::sim::{Control, SimRuntime};
 use runtime::{Purpose, Runtime};
 
+use super::swarm::Swarm;
 use crate::checker::{Action, Event, History};
 use crate::client::{Answer, Client};
-use crate::swarm::Swarm;
 
 /// The table that all clients use.
 pub const TABLE: &str = "sim";

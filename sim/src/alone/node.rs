@@ -1,23 +1,20 @@
-//! One simulated node, wired as `torc serve` wires the real one: a mesh, a shard and a router on every core.
+//! One simulated node, started as `torc serve` starts the real one.
 
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use model::map::Map;
 use model::ring::ShardId;
-use net::fabric::Fabric;
-use net::map::MapCell;
-use net::mesh::{Mesh, MeshOptions};
-use router::{Router, RouterOptions};
+use process::node::{Core, CoreOptions};
+use router::{RouterOptions, Scheme};
+use runtime::Runtime;
 use runtime::sim::SimRuntime;
 use runtime::sync::Notify;
-use runtime::{Class, Runtime};
+use shard::ShardOptions;
 use shard::node::Identity;
-use shard::{Shard, ShardOptions};
 
-use crate::swarm::Swarm;
-use crate::workload::PORT;
+use super::swarm::Swarm;
+use super::workload::PORT;
 
 /// Where the node's data lies on its simulated disk.
 const DATA: &str = "/data";
@@ -43,32 +40,18 @@ pub async fn run_core(rt: SimRuntime, swarm: Swarm, start: Rc<Start>) {
 
 async fn try_run_core(rt: SimRuntime, swarm: Swarm, start: &Start) -> Result<(), String> {
     let identity = identity(&rt, &swarm, start).await?;
-    let map = MapCell::new(Map::alone(identity.founding_ring()));
-    let mesh = Mesh::new(rt.clone(), map.clone(), MeshOptions::default());
-    let mesh_task = rt.spawn(Class::Foreground, {
-        let mesh = mesh.clone();
-        async move { mesh.run().await }
-    });
-    let mut options =
+    let mut shard =
         ShardOptions::new(Path::new(DATA), identity, ShardId(rt.core().0), swarm.memory_bytes as usize);
-    options.log.segment_bytes = swarm.segment_bytes;
-    options.tree.memtable_bytes = (swarm.memory_bytes / 64) as usize;
-    options.disk_reserve_bytes = 0;
-    let opened = Shard::open(rt.clone(), options, mesh.clone()).await;
-    let shard = opened.map_err(|error| format!("shard {:?} does not open: {error}", rt.core()))?;
-    mesh.set_handler(shard.handler());
-    let keeper = rt.spawn(Class::Foreground, {
-        let shard = shard.clone();
-        async move { shard.run().await }
-    });
-    map.at_least(1).await;
-    let router = Router::new(rt.clone(), RouterOptions::default(), Fabric::alone(mesh.clone()), map);
+    shard.log.segment_bytes = swarm.segment_bytes;
+    shard.tree.memtable_bytes = (swarm.memory_bytes / 64) as usize;
+    shard.disk_reserve_bytes = 0;
+    let (data, router) = (Path::new(DATA).to_path_buf(), RouterOptions::default());
+    let opened = Core::open(&rt, CoreOptions { data, shard, router, member: None }).await;
+    let mut core = opened.map_err(|error| format!("shard {:?} does not open: {error}", rt.core()))?;
     let address = std::net::SocketAddr::from(([0, 0, 0, 0], PORT));
-    let listener = rt.listen(address).await.map_err(|error| format!("cannot listen: {error}"))?;
-    let router_task = rt.spawn(Class::Foreground, async move { router.serve(listener).await });
-    let outcome = keeper.await;
-    drop((mesh_task, router_task));
-    outcome.map_err(|error| format!("shard {:?} fails: {error}", rt.core()))
+    let served = core.serve(&[(Scheme::Http, address)]).await;
+    served.map_err(|error| format!("shard {:?} does not serve: {error}", rt.core()))?;
+    core.ended().await.map_err(|error| format!("shard {:?} fails: {error}", rt.core()))
 }
 
 /// Core 0 reads or founds the node; the others wait for what it found.

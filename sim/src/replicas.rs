@@ -1,0 +1,77 @@
+//! Whether the replicas of a vnode hold the same: each is asked for everything that it has, eventually and for itself.
+
+use std::collections::BTreeMap;
+
+use model::key::{TableId, keyspace, table_range};
+use model::map::Map;
+use model::ring::{Role, VnodeId};
+use net::message::{ArchivedReply, LIMIT_NONE, Operation, PAGE_BYTES_MAX, Request, Scan, read_reply};
+
+use crate::cluster::Cluster;
+use crate::crowd::TABLE;
+
+/// What one replica has: items as they are stored.
+type Content = Vec<Vec<u8>>;
+
+/// Compares all replicas of all vnodes; what is different, if anything is.
+pub async fn compare(cluster: &Cluster, map: &Map) -> Result<(), String> {
+    let Some(table) = map.tables.get(TABLE).map(|table| table.id) else {
+        return Err("nobody knows the table".to_string());
+    };
+    for vnode in map.ring.vnodes() {
+        let mut contents: BTreeMap<usize, Content> = BTreeMap::new();
+        for seat in vnode.replicas.iter().filter(|seat| seat.role == Role::Voter) {
+            let Some(node) = cluster.index_of(seat.place.node, map) else { continue };
+            let content = read_all(cluster, node, seat.place.shard.0, vnode.id, table, map.ring.epoch).await;
+            let content = content.ok_or(format!("vnode {} cannot be read on node {node}", vnode.id.0))?;
+            contents.insert(node, content);
+        }
+        let mut all = contents.iter();
+        let Some((first, wanted)) = all.next() else { continue };
+        if let Some((other, found)) = all.find(|(_, content)| *content != wanted) {
+            return Err(format!(
+                "replicas of vnode {} differ: node {first} has {} items, node {other} has {}",
+                vnode.id.0,
+                wanted.len(),
+                found.len()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Everything that a replica has of a vnode; none when it does not answer.
+async fn read_all(
+    cluster: &Cluster,
+    node: usize,
+    shard: u16,
+    vnode: VnodeId,
+    table: TableId,
+    epoch: u64,
+) -> Option<Content> {
+    let range = table_range(keyspace::ITEMS, table);
+    let (mut from, mut content) = (range.from, Content::new());
+    loop {
+        let scan = Scan {
+            vnode: vnode.0,
+            table: table.0,
+            from,
+            to: range.to.clone(),
+            forward: true,
+            limit: LIMIT_NONE,
+            bytes_max: PAGE_BYTES_MAX,
+            consistent: false,
+            filter: None,
+            projection: None,
+            count_only: false,
+        };
+        let request = Request { epoch, operation: Operation::Scan(scan) };
+        let reply = cluster.ask(node, shard, request.encode()).await?;
+        let Ok(ArchivedReply::Page(page)) = read_reply(&reply) else { return None };
+        content.extend(page.items.iter().map(<[u8]>::to_vec));
+        match page.last.as_ref() {
+            None => return Some(content),
+            Some(last) => from = [last.key.as_slice(), &[0]].concat(),
+        }
+    }
+}
