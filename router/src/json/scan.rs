@@ -45,7 +45,15 @@ fn plain_size_long(bytes: &[u8]) -> usize {
     first_special(*last).map_or(bytes.len(), |at| bytes.len() - 8 + at)
 }
 
+/// Of fewer bytes than a word. The names of attributes are mostly of this kind.
 fn plain_size_short(bytes: &[u8]) -> usize {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        // Two halves that may overlap: enough to see that there is nothing special.
+        let word = u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+        if first_special(word.to_le_bytes()).is_none() {
+            return bytes.len();
+        }
+    }
     bytes.iter().position(|byte| is_special(*byte)).unwrap_or(bytes.len())
 }
 
