@@ -66,7 +66,8 @@ impl<R: Runtime> Fabric<R> {
     pub async fn call(&self, to: Place, deadline: Mono, request: Vec<u8>) -> Result<Vec<u8>, CallError> {
         match (&self.inner.here, &self.inner.links) {
             (Some((node, mesh)), _) if *node == to.node => mesh.call(to.shard, deadline, request).await,
-            (_, Some(links)) => links.call(to, deadline, request).await,
+            // Boxed: beside the network it costs nothing, and calls within the process stay small.
+            (_, Some(links)) => Box::pin(links.call(to, deadline, request)).await,
             (_, None) => Err(CallError::NotServing),
         }
     }

@@ -823,6 +823,15 @@ pub fn read_reply(bytes: &[u8]) -> Result<&ArchivedReply, Malformed> {
     if sound { Ok(reply) } else { Err(Malformed) }
 }
 
+/// Whether a reply is no answer: `Failed`, `Moved` or `Busy`. It looks at one byte and checks nothing, so that whoever reads the
+/// answer checks it, once.
+pub fn is_refusal(reply: &[u8]) -> bool {
+    // The root is the archive's end and begins with the variant's number.
+    const REFUSALS: std::ops::RangeInclusive<u8> = 6..=8;
+    let root = reply.len().checked_sub(size_of::<ArchivedReply>());
+    root.is_some_and(|root| REFUSALS.contains(&reply[root]))
+}
+
 fn access<T>(bytes: &[u8]) -> Result<&T, Malformed>
 where
     T: rkyv::Portable + for<'a> rkyv::bytecheck::CheckBytes<rkyv::api::high::HighValidator<'a, Failure>>,

@@ -44,7 +44,7 @@ use model::ring::{CATALOG, NodeId, Place, REPLICAS_MAX, Replicas, Role, ShardId,
 use net::mesh::CallError;
 use net::message::{
     ArchivedFailed, ArchivedPart, ArchivedReply, Catalog, Cluster, Measure, Measured, Moved, Operation,
-    Request, Watch, optional, read_reply,
+    Request, Watch, is_refusal, optional, read_reply,
 };
 use runtime::sync::join_all;
 use runtime::{Mono, Purpose, Runtime};
@@ -108,9 +108,14 @@ impl Tried {
     /// Notes that `place` was asked.
     pub(crate) fn push(&mut self, place: Place) {
         if !self.contains(place) {
-            // More than a vnode has replicas come together only when the map has changed meanwhile: the oldest are another's.
-            self.places.rotate_right(1);
-            self.places[0] = Some(place);
+            match self.places.iter_mut().find(|free| free.is_none()) {
+                Some(free) => *free = Some(place),
+                // More than a vnode has replicas come together only when the map has changed meanwhile: the oldest are another's.
+                None => {
+                    self.places.rotate_left(1);
+                    self.places[REPLICAS_MAX - 1] = Some(place);
+                }
+            }
         }
     }
 
@@ -133,7 +138,7 @@ impl Tried {
 /// What came back from one place.
 #[derive(Debug)]
 pub(crate) enum Said {
-    /// The bytes of a reply that is an answer.
+    /// The bytes of a reply that is no refusal; not checked yet.
     Answer(Vec<u8>),
     /// An exception.
     Failed(ApiError),
@@ -226,7 +231,8 @@ impl<R: Runtime> Router<R> {
         anywhere: bool,
     ) -> Result<Option<Vec<u8>>, ApiError> {
         if anywhere && target.replicas.len() > 1 {
-            self.ask_any(attempts, target, request).await
+            // Two messages may be on their way in it: beside it, those of a node that is alone stay small.
+            Box::pin(self.ask_any(attempts, target, request)).await
         } else {
             self.ask_leader(attempts, target, request).await
         }
@@ -397,6 +403,9 @@ pub(crate) fn voters(replicas: &Replicas) -> impl Iterator<Item = Place> + use<>
 }
 
 fn classify(bytes: Vec<u8>) -> Said {
+    if !is_refusal(&bytes) {
+        return Said::Answer(bytes);
+    }
     match read_reply(&bytes) {
         Ok(ArchivedReply::Moved(moved)) => Said::Moved(Moved {
             epoch: moved.epoch.to_native(),
@@ -405,8 +414,7 @@ fn classify(bytes: Vec<u8>) -> Said {
         }),
         Ok(ArchivedReply::Busy) => Said::Busy,
         Ok(ArchivedReply::Failed(failed)) => Said::Failed(failure(failed)),
-        Ok(_) => Said::Answer(bytes),
-        Err(_) => Said::Failed(misunderstood()),
+        Ok(_) | Err(_) => Said::Failed(misunderstood()),
     }
 }
 

@@ -46,7 +46,7 @@ impl<R: Runtime> Shard<R> {
     async fn answer(&self, request: &ArchivedRequest, size: usize) -> Reply {
         // It waits for long and does nothing: it has a bound of its own.
         if let ArchivedOperation::Watch(watch) = &request.operation {
-            return self.watch(watch).await.unwrap_or_else(Reply::from);
+            return Box::pin(self.watch(watch)).await.unwrap_or_else(Reply::from);
         }
         let Some(_admitted) = self.admission.enter(size) else { return Reply::Busy };
         let answer = match &request.operation {
@@ -54,13 +54,14 @@ impl<R: Runtime> Shard<R> {
             ArchivedOperation::Put(put) => self.put(put).await.map(Reply::Written),
             ArchivedOperation::Delete(delete) => self.delete(delete).await.map(Reply::Written),
             ArchivedOperation::Update(update) => self.update(update).await.map(Reply::Written),
-            ArchivedOperation::GetMany(many) => Ok(Reply::Many(self.get_many(many).await)),
-            ArchivedOperation::WriteMany(many) => Ok(Reply::Many(self.write_many(many).await)),
+            ArchivedOperation::GetMany(many) => Ok(Reply::Many(Box::pin(self.get_many(many)).await)),
+            ArchivedOperation::WriteMany(many) => Ok(Reply::Many(Box::pin(self.write_many(many)).await)),
             ArchivedOperation::Scan(scan) => self.scan(scan).await.map(Reply::Page),
-            ArchivedOperation::Catalog(change) => self.ask_catalog(change).await,
-            ArchivedOperation::Cluster(change) => self.ask_cluster(change).await,
+            // What is rare is boxed, so that what is frequent stays small.
+            ArchivedOperation::Catalog(change) => Box::pin(self.ask_catalog(change)).await,
+            ArchivedOperation::Cluster(change) => Box::pin(self.ask_cluster(change)).await,
             ArchivedOperation::Watch(_) => unreachable!("answered above"),
-            ArchivedOperation::Drop(drop) => self.drop_table(drop).await.map(|()| Reply::Done),
+            ArchivedOperation::Drop(drop) => Box::pin(self.drop_table(drop)).await.map(|()| Reply::Done),
             ArchivedOperation::Measure(measure) => {
                 let table = TableId(measure.table.to_native());
                 Box::pin(self.measure(table)).await.map(Reply::Measured)
@@ -73,6 +74,11 @@ impl<R: Runtime> Shard<R> {
     /// Whether the vnode, the key and the table of an address belong together, and the table serves.
     pub(crate) fn check(&self, address: Address<'_>) -> Result<Rc<Table>, Refusal> {
         self.check_owner(address)?;
+        self.check_table(address)
+    }
+
+    /// Whether the table of an address serves, and the key is one of its.
+    pub(crate) fn check_table(&self, address: Address<'_>) -> Result<Rc<Table>, Refusal> {
         let table = self.tables.serving(address.table).ok_or_else(Refusal::no_table)?;
         let Some(key) = address.key else { return Ok(table) };
         let mut prefix = [keyspace::ITEMS; 5];

@@ -149,6 +149,16 @@ fn replies() -> Vec<Reply> {
     ]
 }
 
+#[test]
+fn a_refusal_is_known_by_one_byte() {
+    for reply in replies() {
+        let refuses = matches!(reply, Reply::Failed(_) | Reply::Moved(_) | Reply::Busy);
+        assert_eq!(is_refusal(&reply.encode()), refuses, "{reply:?}");
+    }
+    assert!(!is_refusal(&[]));
+    assert!(!is_refusal(&[7]));
+}
+
 /// The bytes at an address that is `shift` beyond an aligned one.
 fn shifted(bytes: &[u8], shift: usize) -> Vec<u8> {
     let mut moved = vec![0xAA; shift];

@@ -7,6 +7,8 @@
 //!        \--nobody, silence, or in a circle--> search: the other replicas, a pause, from the beginning
 //! ```
 //!
+//! What is rare is boxed: the future that every request moves about stays small.
+//!
 //! In one round each replica is asked once, so redirects cannot go in circles. A place that has answered nothing for a while, with questions
 //! open, is asked last: a process that stands still has connections that look alive, and a write that is sent there is lost to its client.
 
@@ -14,7 +16,7 @@ use model::error::ApiError;
 use model::ring::Place;
 use net::message::{Moved, Request};
 use runtime::Runtime;
-use runtime::sync::timeout;
+use runtime::sync::{Notified, timeout};
 
 use super::{Attempts, Said, Target, Tried, internal, only_reads, place_of, voters};
 use crate::Router;
@@ -27,12 +29,15 @@ impl<R: Runtime> Router<R> {
         target: &Target,
         request: &Request,
     ) -> Result<Option<Vec<u8>>, ApiError> {
-        if self.wait_for_search(attempts, target).await? {
+        if attempts.search.is_none()
+            && let Some(over) = self.leaders.searched(target.vnode)
+        {
+            Box::pin(self.wait_for_search(attempts, over)).await?;
             return Ok(None);
         }
         let Some(place) = self.leader_to_ask(&attempts.tried, target) else {
             self.search_on(attempts, target);
-            self.pause(attempts).await?;
+            Box::pin(self.pause(attempts)).await?;
             return Ok(None);
         };
         self.pay(attempts)?;
@@ -47,9 +52,9 @@ impl<R: Runtime> Router<R> {
             Said::Failed(error) => return Err(error),
             Said::Busy => {
                 attempts.found_somebody();
-                self.pause(attempts).await?;
+                Box::pin(self.pause(attempts)).await?;
             }
-            Said::Moved(moved) => self.redirect(attempts, target, place, &moved).await,
+            Said::Moved(moved) => Box::pin(self.redirect(attempts, target, place, &moved)).await,
             Said::Absent => self.search_on(attempts, target),
             Said::Silent if repeatable => self.search_on(attempts, target),
             Said::Silent => return Err(internal()),
@@ -57,19 +62,12 @@ impl<R: Runtime> Router<R> {
         Ok(None)
     }
 
-    /// Waits while another operation searches for the leader; whether it did.
-    async fn wait_for_search(&self, attempts: &mut Attempts, target: &Target) -> Result<bool, ApiError> {
-        if attempts.search.is_some() {
-            return Ok(false);
-        }
-        let Some(over) = self.leaders.searched(target.vnode) else { return Ok(false) };
+    /// Waits until the search of another operation for the leader is `over`.
+    async fn wait_for_search(&self, attempts: &mut Attempts, over: Notified) -> Result<(), ApiError> {
         attempts.found_nobody(self.rt.now());
         attempts.tried.clear();
         let left = self.last_moment(attempts).since(self.rt.now());
-        match timeout(&self.rt, left, over).await {
-            Ok(()) => Ok(true),
-            Err(_elapsed) => Err(attempts.refusal()),
-        }
+        timeout(&self.rt, left, over).await.map_err(|_elapsed| attempts.refusal())
     }
 
     /// Whom to ask next in this round: who is said to lead, then the other replicas. None when all were asked.

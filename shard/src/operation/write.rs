@@ -167,7 +167,7 @@ impl<R: Runtime> Shard<R> {
     async fn write(&self, write: Write<'_>) -> Result<Written, Refusal> {
         let address = address(write.at);
         let mut term = self.check_leader(address)?;
-        self.check(address)?;
+        self.check_table(address)?;
         if self.disk_full.get() && !write.shrinks() {
             return Err(Refusal::Full);
         }

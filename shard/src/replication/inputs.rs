@@ -73,7 +73,8 @@ impl<R: Runtime> Cluster<R> {
             receiver
         };
         self.enlist(vnode);
-        match timeout(&self.rt, self.options.read_wait_max, receiver).await {
+        // Boxed: seldom needed, and part of every operation's future.
+        match Box::pin(timeout(&self.rt, self.options.read_wait_max, receiver)).await {
             Ok(Ok(term)) => Ok(term),
             Ok(Err(_closed)) => Err(NotRead::NotLeader),
             Err(_elapsed) => Err(NotRead::TooLate),
