@@ -15,7 +15,8 @@
 //! 4. The rate never falls below a floor that grows with what is owed, eightfold for each third of the way, and at the end of
 //!    the way there is no limit. That is where writers begin to be slowed: so debt is bounded whatever the p99 says.
 //!
-//! When nobody is there to be disturbed there is no limit either.
+//! When nobody is there to be disturbed there is no limit either. Who knows what the device can do gives a *ceiling*: the first job of
+//! all, which has no baseline yet, and the way up then end there, instead of where the device is full. What is owed goes over it.
 
 #[cfg(test)]
 mod tests;
@@ -128,16 +129,23 @@ pub(crate) struct Signals {
 #[derive(Clone, Debug)]
 pub(crate) struct Controller {
     rate: u64,
+    ceiling: u64,
     baseline_ns: Option<u64>,
 }
 
 impl Default for Controller {
     fn default() -> Controller {
-        Controller { rate: RATE_MAX, baseline_ns: None }
+        Controller::new(RATE_MAX)
     }
 }
 
 impl Controller {
+    /// One that goes up to `ceiling` bytes a second while somebody is there; [`RATE_MAX`] is no limit.
+    pub(crate) fn new(ceiling: u64) -> Controller {
+        assert!((RATE_MIN..=RATE_MAX).contains(&ceiling), "a ceiling lies between the least and no limit");
+        Controller { rate: RATE_MAX, ceiling, baseline_ns: None }
+    }
+
     /// Background work begins after a quiet time, in which the foreground had this p99.
     pub(crate) fn begin(&mut self, quiet_p99_us: Option<u64>) {
         self.baseline_ns = quiet_p99_us.map(|micros| micros * 1000).or(self.baseline_ns);
@@ -148,8 +156,8 @@ impl Controller {
         let floor = floor(signals.pressure);
         let wanted = match signals.p99_us {
             None => RATE_MAX,
-            Some(p99_us) if self.is_disturbed(p99_us) => scaled(self.rate, GIVE_WAY),
-            Some(_) => scaled(self.rate, GO_ON),
+            Some(p99_us) if self.is_disturbed(p99_us) => scaled(self.rate.min(self.ceiling), GIVE_WAY),
+            Some(_) => scaled(self.rate, GO_ON).min(self.ceiling),
         };
         if let Some(p99_us) = signals.p99_us {
             self.drift(p99_us);

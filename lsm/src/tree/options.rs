@@ -77,6 +77,9 @@ pub struct TreeOptions {
     pub scrub_bytes_per_second_min: u64,
     /// Size of one write of a flush or compaction, and of one read of a compaction.
     pub transfer_bytes: usize,
+    /// Bytes a second that a flush or a compaction moves at most while the foreground is there, from 4 MiB; 2^30 is no limit. What is
+    /// owed goes over it, and so does work that nobody is disturbed by. For a device whose bandwidth is known: a part of that.
+    pub background_bytes_per_second_max: u64,
     /// Most that a scan reads at once.
     pub readahead_bytes: usize,
     /// Size that the manifest reserves; when it is full, a new generation is written.
@@ -112,6 +115,7 @@ impl TreeOptions {
             scrub_pass: Duration::from_secs(10 * 24 * 3600),
             scrub_bytes_per_second_min: 1 << 20,
             transfer_bytes: 256 << 10,
+            background_bytes_per_second_max: 1 << 30,
             readahead_bytes: 64 << 10,
             manifest_bytes: 1 << 20,
             retry_pause: Duration::from_millis(100),

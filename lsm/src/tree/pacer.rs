@@ -20,7 +20,7 @@ use runtime::sync::select;
 use runtime::{Mono, Runtime};
 
 use super::Inner;
-use crate::compaction::pace::{Controller, PRESSURE_MAX, RATE_MAX, Signals, Window};
+use crate::compaction::pace::{Controller, PRESSURE_MAX, RATE_MAX, RATE_MIN, Signals, Window};
 
 /// How long a worker may hold the core: about four blocks with compression. A yield costs about 3 us.
 const SLICE: Duration = Duration::from_micros(100);
@@ -48,20 +48,18 @@ pub(super) struct Pacer {
     active: Cell<bool>,
 }
 
-impl Default for Pacer {
-    fn default() -> Pacer {
+impl Pacer {
+    fn new(ceiling: u64) -> Pacer {
         Pacer {
             rate: Cell::new(RATE_MAX),
-            controller: RefCell::default(),
+            controller: RefCell::new(Controller::new(ceiling)),
             due: Cell::default(),
             polled: Cell::default(),
             slice_max: Cell::default(),
             active: Cell::new(false),
         }
     }
-}
 
-impl Pacer {
     /// After a block of so many bytes: yields or sleeps if it is time to.
     pub(super) async fn spend<R: Runtime>(&self, runtime: &R, bytes: u64) {
         let now = runtime.now();
@@ -100,7 +98,6 @@ impl Pacer {
 }
 
 /// What the tree knows of the foreground, and what holds the background back.
-#[derive(Default)]
 pub(super) struct Pacing {
     pub(super) flush: Pacer,
     pub(super) compaction: Pacer,
@@ -121,6 +118,19 @@ pub(super) struct PaceFigures {
 }
 
 impl Pacing {
+    /// Up to so many bytes a second for each kind of work while the foreground is there: see `TreeOptions`.
+    pub(super) fn new(ceiling: u64) -> Pacing {
+        let ceiling = ceiling.clamp(RATE_MIN, RATE_MAX);
+        Pacing {
+            flush: Pacer::new(ceiling),
+            compaction: Pacer::new(ceiling),
+            window: RefCell::default(),
+            hurried: Cell::default(),
+            gets: Cell::default(),
+            stall_max: Cell::default(),
+        }
+    }
+
     /// Takes a latency of the foreground.
     pub(super) fn observe(&self, latency: Duration) {
         self.window.borrow_mut().add(latency.as_micros() as u64);

@@ -135,7 +135,7 @@ fn assemble<R: Runtime>(
         work: Notify::new(),
         pulse: Notify::new(),
         suspicious: Notify::new(),
-        pacing: Pacing::default(),
+        pacing: Pacing::new(options.background_bytes_per_second_max),
         unpaid: Cell::new(0),
         paid: Cell::default(),
         progress: Notify::new(),

@@ -57,6 +57,22 @@ fn it_gives_way_while_the_foreground_is_disturbed_and_comes_back() {
 }
 
 #[test]
+fn a_known_device_is_never_filled_while_somebody_is_there() {
+    let ceiling = 64 << 20;
+    let mut controller = Controller::new(ceiling);
+    // No baseline yet: whatever the p99 is, it is not known to be disturbed.
+    assert_eq!(tick(&mut controller, 0, 5000), ceiling);
+    controller.begin(Some(100));
+    assert_eq!(tick(&mut controller, 0, 5000), ceiling / 4 * 3, "from the ceiling down, not from no limit");
+    for _ in 0..30 {
+        assert!(tick(&mut controller, 0, 100) <= ceiling);
+    }
+    assert_eq!(tick(&mut controller, 0, 100), ceiling);
+    assert!(tick(&mut controller, 900, 100) > ceiling, "what is owed goes over it");
+    assert_eq!(controller.tick(Signals { pressure: 0, p99_us: None }), RATE_MAX, "and so does a quiet time");
+}
+
+#[test]
 fn nobody_to_disturb_is_no_limit() {
     let mut controller = Controller::default();
     controller.begin(Some(100));
