@@ -1,8 +1,14 @@
 //! The cores this process may use.
 //!
-//! Two things limit them: the affinity mask, which names cores, and the cgroup's quota (`cpu.max`), which only says how
+//! Two things limit them: the affinity mask, which names cores, and the cgroup's quota ([`cgroup`](crate::cgroup)), which only says how
 //! much time all of them together may take. A quota of 1.5 cores on a mask of 8 gives 2 shards: a third one would be
 //! throttled in the middle of a request.
+
+#![expect(unsafe_code, reason = "the affinity mask has no file that can be read without a parser")]
+
+use std::path::Path;
+
+use crate::host::Host;
 
 /// What was found; see [`read`].
 #[derive(Clone, Debug, PartialEq)]
@@ -25,17 +31,8 @@ impl Cpus {
 pub fn read() -> Cpus {
     let allowed = affinity();
     assert!(!allowed.is_empty(), "a running process has a core to run on");
-    let quota = std::fs::read_to_string(crate::memory::cgroup_file("cpu.max"))
-        .ok()
-        .and_then(|text| parse_quota(&text));
+    let quota = crate::cgroup::read(&Host::live(Path::new("/"))).cpu_quota;
     Cpus { allowed, quota }
-}
-
-/// `cpu.max` is "QUOTA PERIOD" in microseconds, or "max PERIOD".
-fn parse_quota(text: &str) -> Option<f64> {
-    let (quota, period) = text.trim().split_once(' ')?;
-    let (quota, period) = (quota.parse::<f64>().ok()?, period.parse::<f64>().ok()?);
-    (period > 0.0 && quota > 0.0).then(|| quota / period)
 }
 
 fn affinity() -> Vec<usize> {

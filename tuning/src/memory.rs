@@ -1,6 +1,8 @@
 //! The bytes this process may use.
 
-use std::path::PathBuf;
+use std::path::Path;
+
+use crate::host::Host;
 
 /// What was found; see [`read`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,23 +23,16 @@ impl Memory {
 /// Reads the machine's memory and the cgroup's limit. A machine that does not say is taken to have 1 GiB.
 pub fn read() -> Memory {
     const TOTAL_BYTES_UNKNOWN: u64 = 1 << 30;
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let limit = std::fs::read_to_string(cgroup_file("memory.max")).ok();
+    let host = Host::live(Path::new("/"));
+    let meminfo = host.read("/proc/meminfo").unwrap_or_default();
     Memory {
         total_bytes: parse_kib(&meminfo, "MemTotal:").unwrap_or(TOTAL_BYTES_UNKNOWN),
-        limit_bytes: limit.and_then(|text| text.trim().parse().ok()),
+        limit_bytes: crate::cgroup::read(&host).memory_limit_bytes,
     }
 }
 
-/// A file of this process's cgroup (version 2). The path may not exist.
-pub(crate) fn cgroup_file(name: &str) -> PathBuf {
-    let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let group = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
-    PathBuf::from("/sys/fs/cgroup").join(group.trim_start_matches('/')).join(name)
-}
-
 /// The value of a "Name:   123 kB" line, in bytes.
-fn parse_kib(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn parse_kib(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     kib.checked_mul(1024)
