@@ -105,6 +105,10 @@ pub struct StoreArgs {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     #[serde(default, deserialize_with = "deserialize_bytes")]
     disk_reserve: Option<u64>,
+
+    /// The device profile that `torc tune profile` wrote [default: device-profile.toml in the data directory, if it is there]
+    #[arg(long, value_name = "FILE")]
+    device_profile: Option<PathBuf>,
 }
 
 /// The flags of `torc serve`, and the keys of its configuration file.
@@ -157,6 +161,7 @@ impl StoreArgs {
             memory: self.memory.or(file.memory),
             compression: self.compression.or(file.compression),
             disk_reserve: self.disk_reserve.or(file.disk_reserve),
+            device_profile: self.device_profile.or(file.device_profile),
         }
     }
 }
@@ -243,6 +248,8 @@ pub struct Config {
     pub compression: Option<Compressions>,
     /// Bytes of the file system that writes leave free; `None` leaves it to the shard.
     pub disk_reserve_bytes: Option<u64>,
+    /// The device profile that was named; `None` leaves it to the data directory.
+    pub device_profile: Option<PathBuf>,
     /// Region in ARNs.
     pub region: String,
     /// Account in ARNs.
@@ -281,6 +288,7 @@ impl Config {
             memory_bytes: store.memory,
             compression: store.compression,
             disk_reserve_bytes: store.disk_reserve,
+            device_profile: store.device_profile,
             region: http.region.unwrap_or_else(|| "us-east-1".to_string()),
             account: http.account.unwrap_or_else(|| "000000000000".to_string()),
         };

@@ -13,11 +13,13 @@
 //! - `router`: a router alone. `local`: a whole cluster on this machine.
 //! - `sim`: worlds from seeds, on virtual time.
 //! - `inspect`: what lies in a data directory, and whether it is whole.
+//! - `tune`: what the host costs and how to set it; `device_profile`: what shards set by the device under them.
 
 mod config;
 mod ctl;
 mod cuts;
 mod data_dir;
+mod device_profile;
 mod inspect;
 mod local;
 mod node;
@@ -27,6 +29,7 @@ mod reload;
 mod router;
 mod serve;
 mod sim;
+mod tune;
 mod users;
 
 use std::process::ExitCode;
@@ -49,7 +52,7 @@ enum Command {
     /// Serve DynamoDB's API from this machine (what plain `torc` does)
     Serve(config::ServeArgs),
     /// Serve as one node of a cluster
-    Node(node::Args),
+    Node(Box<node::Args>),
     /// Serve DynamoDB's API for a cluster, without data of its own
     Router(router::Args),
     /// Run a whole cluster on this machine, to try it out
@@ -62,6 +65,8 @@ enum Command {
     Sim(sim::Args),
     /// Tell what lies in a data directory or a file of one, or check it; read-only
     Inspect(inspect::Args),
+    /// Look at this host, measure it, say what to set; changes nothing unless told to
+    Tune(tune::Args),
 }
 
 #[expect(
@@ -73,13 +78,14 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => config::Config::load(args).and_then(|config| serve::run(config, started)),
-        Command::Node(args) => node::run(args, started),
+        Command::Node(args) => node::run(*args, started),
         Command::Router(args) => router::run(args, started),
         Command::Cluster(args) => local::run(args),
         Command::Ctl(args) => ctl::run(args),
         Command::Bench(options) => perf::bench::run(options).map(|_report| ()),
         Command::Sim(args) => sim::run(args),
         Command::Inspect(args) => return inspect::run(args),
+        Command::Tune(args) => tune::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

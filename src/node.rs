@@ -35,6 +35,7 @@ use shard::node::{Identity, SHARDS_MAX};
 
 use crate::config::{Config, HttpArgs, StoreArgs, Unknown, read_file};
 use crate::data_dir::DataDir;
+use crate::device_profile;
 use crate::peers::{PeerArgs, Peers, advertised, check_reach};
 use crate::serve::{self, Setup};
 
@@ -194,6 +195,7 @@ pub fn run(args: Args, started: Instant) -> anyhow::Result<()> {
     let http = listens_http.first().map(|(_, address)| *address);
     let data = DataDir::open(&config.config.data_dir)?;
     let probe = serve::check_host(&data)?;
+    let device = device_profile::load(&config.config, data.path())?;
     let (identity, map, listens) = match look(&data, config.cpus[0])? {
         Some((identity, map)) => {
             check_shards(&config, &data, &identity)?;
@@ -223,6 +225,7 @@ pub fn run(args: Args, started: Instant) -> anyhow::Result<()> {
         listens: listens_http,
         data,
         probe,
+        device,
         cpus: config.cpus,
         identity,
         member: Some(member),

@@ -28,10 +28,12 @@ use runtime::sync::{Either, select};
 use runtime::{Class, Runtime};
 use shard::ShardOptions;
 use shard::node::Identity;
+use tuning::profile::Use;
 
 use crate::config::{Compressions, Config, show_bytes};
 use crate::cuts;
 use crate::data_dir::DataDir;
+use crate::device_profile;
 use crate::reload::{self, Change, Files, Poke};
 
 /// Vnodes per shard of a new node; a cluster will have 256 in all.
@@ -45,10 +47,11 @@ pub fn run(config: Config, started: Instant) -> anyhow::Result<()> {
     let listens = listens(&config)?;
     let data = DataDir::open(&config.data_dir)?;
     let probe = check_host(&data)?;
+    let device = device_profile::load(&config, data.path())?;
     let cpus = tuning::cpus::read().usable().to_vec();
     let shards_default = u16::try_from(cpus.len()).unwrap_or(u16::MAX);
     let identity = identify(data.path(), cpus[0], config.shards, shards_default)?;
-    start(Setup { config, listens, data, probe, cpus, identity, member: None, cuts: None, started })
+    start(Setup { config, listens, data, probe, device, cpus, identity, member: None, cuts: None, started })
 }
 
 /// What the host must offer, tried; an error says what is missing.
@@ -67,6 +70,8 @@ pub struct Setup {
     pub listens: Vec<(Scheme, SocketAddr)>,
     pub data: DataDir,
     pub probe: Probe,
+    /// What the device profile says, if there is one.
+    pub device: Option<Use>,
     /// Cpus to use, in turn.
     pub cpus: Vec<usize>,
     pub identity: Identity,
@@ -79,14 +84,20 @@ pub struct Setup {
 
 /// Runs all shards until the process is told to stop.
 pub fn start(setup: Setup) -> anyhow::Result<()> {
-    let Setup { config, listens, data, probe, cpus, identity, member, cuts, started } = setup;
+    let Setup { config, listens, data, probe, device, cpus, identity, member, cuts, started } = setup;
     let shard_count = usize::from(identity.shard_count);
     let stopper = Stopper::new();
     let (files, poke) = reload::start(&config, shard_count)?;
     act_on_signals(stopper.clone(), poke)?;
     let (complain, complaints) = flume::unbounded();
     let cores: Vec<usize> = cpus.iter().copied().cycle().take(shard_count).collect();
-    let options = RealOptions { stopper: stopper.clone(), ..RealOptions::new(cores.clone(), data.path()) };
+    let options = RealOptions {
+        stopper: stopper.clone(),
+        spin_before_sleep: device
+            .as_ref()
+            .map_or(Duration::ZERO, |device| Duration::from_micros(device.spin_us)),
+        ..RealOptions::new(cores.clone(), data.path())
+    };
     let banner = Banner {
         data: data.path().to_path_buf(),
         probe,
@@ -94,6 +105,7 @@ pub fn start(setup: Setup) -> anyhow::Result<()> {
         memory_bytes: config.memory_bytes_per_shard(shard_count)? * shard_count as u64,
         listens: listens.clone(),
         cluster: member.as_ref().map(Membership::describe),
+        device,
         access: Banner::access(&config, &files),
         key: if files.users.is_some() { "" } else { "AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any " },
         region: config.region.clone(),
@@ -108,6 +120,7 @@ pub fn start(setup: Setup) -> anyhow::Result<()> {
         member: member.map(Arc::new),
         cuts,
         config,
+        device,
         banner,
         stopper,
         complain,
@@ -207,6 +220,8 @@ struct Node {
     member: Option<Arc<Membership>>,
     cuts: Option<PathBuf>,
     config: Config,
+    /// What the device profile says, if there is one.
+    device: Option<Use>,
     banner: Banner,
     stopper: Stopper,
     /// Takes the reason why a core could not go on.
@@ -281,6 +296,9 @@ impl Node {
         if let Some(bytes) = self.config.disk_reserve_bytes {
             options.disk_reserve_bytes = bytes;
         }
+        if let Some(device) = &self.device {
+            device_profile::set(&mut options, device);
+        }
         Ok(options)
     }
 
@@ -323,6 +341,8 @@ struct Banner {
     cores: Vec<usize>,
     memory_bytes: u64,
     listens: Vec<(Scheme, SocketAddr)>,
+    /// What the device profile says, if there is one.
+    device: Option<Use>,
     /// Its part in a cluster.
     cluster: Option<String>,
     /// Who may call.
@@ -383,11 +403,13 @@ impl Banner {
              \x20 shards   {count} on {noun} {cores}\n\
              \x20 memory   {memory} for memtables and caches\n\
              \x20 disk     O_DIRECT and O_DSYNC work through io_uring; polled I/O {polling}\n\
+             {device}\
              \x20 access   {access}\n\
              \x20 try      {key}aws dynamodb list-tables --endpoint-url {url} --region {region}\n\
              ready in {ready:.0} ms; Ctrl-C stops\n",
             version = env!("CARGO_PKG_VERSION"),
             cluster = self.cluster.as_ref().map_or(String::new(), |text| format!("  cluster  {text}\n")),
+            device = self.device.as_ref().map_or(String::new(), |device| format!("  profile  {device}\n")),
             access = self.access,
             url = urls[0],
             key = self.key,

@@ -13,6 +13,7 @@
 //! - `access`: users, signatures, permissions, HTTPS, and files that change under a running process.
 //! - `process`: start-up, banner, configuration, refusal of a second process, clean stop, damaged files.
 //! - `inspect`: what `torc inspect` tells of directories that the binary made, whole and damaged.
+//! - `tune`: what `torc tune` says of this host and of others, and device profiles.
 //! - `crash`: SIGKILL under concurrent writers; every acknowledged write is there after the restart.
 //! - `cluster`: clusters of real processes, what fails in them, and nodes that come and go.
 
@@ -37,5 +38,6 @@ mod queries;
 mod scans;
 mod server;
 mod tables;
+mod tune;
 mod updates;
 mod wire;

@@ -181,9 +181,16 @@ fn help_names_every_flag() {
     let output =
         std::process::Command::new(env!("CARGO_BIN_EXE_torc")).args(["serve", "--help"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    for flag in
-        ["--data-dir", "--http", "--shards", "--memory", "--compression", "--disk-reserve", "--config"]
-    {
+    for flag in [
+        "--data-dir",
+        "--http",
+        "--shards",
+        "--memory",
+        "--compression",
+        "--disk-reserve",
+        "--device-profile",
+        "--config",
+    ] {
         assert!(text.contains(flag), "{flag} is missing in\n{text}");
     }
 }
