@@ -494,12 +494,7 @@ impl Group {
         let raft = &mut self.raw.raft;
         let of = (raft.term, raft.state as u8);
         if self.drawn.0 != of {
-            let part = [self.options.seed, u64::from(self.options.vnode.0), self.options.peer.0, of.0];
-            let hash = part
-                .iter()
-                .fold(u32::from(of.1), |hash, part| crc32c::crc32c_append(hash, &part.to_le_bytes()));
-            let extra = hash as usize % self.options.election_ticks;
-            self.drawn = (of, self.options.election_ticks + extra);
+            self.drawn = (of, election_timeout(&self.options, of.0, of.1));
         }
         if raft.randomized_election_timeout() != self.drawn.1 {
             raft.set_randomized_election_timeout(self.drawn.1);
@@ -675,6 +670,21 @@ impl Group {
         #[cfg(not(test))]
         false
     }
+}
+
+/// After how many ticks a replica stands for election in this term and role: at least as many as the options say, at most twice as many.
+///
+/// Every step mixes all bits: what two replicas draw must differ from term to term. With a checksum in its place, which is linear, two
+/// replicas drew the same in every term or in none, and those that did stood against each other again and again.
+pub(super) fn election_timeout(options: &GroupOptions, term: u64, role: u8) -> usize {
+    let mix = |hash: u64, part: u64| {
+        let hash = (hash ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let hash = (hash ^ (hash >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        hash ^ (hash >> 32)
+    };
+    let parts = [u64::from(options.vnode.0), options.peer.0, term, u64::from(role)];
+    let drawn = parts.into_iter().fold(mix(0, options.seed), mix);
+    options.election_ticks + (drawn % options.election_ticks as u64) as usize
 }
 
 fn config(options: &GroupOptions, applied: u64) -> Config {

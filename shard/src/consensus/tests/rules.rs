@@ -1,7 +1,8 @@
 //! The rules that the library lacks, one by one, each on a group whose inputs are made by hand.
 
 use super::super::change::{self, Step};
-use super::super::group::{Group, Letter, NotTaken, PeerId, Read, Saved};
+use super::super::group::election_timeout;
+use super::super::group::{Group, GroupOptions, Letter, NotTaken, PeerId, Read, Saved};
 use super::super::lease::Lease;
 use super::super::wire;
 use super::world::{ELECTION_TICKS, TICK, options};
@@ -109,6 +110,17 @@ fn one_wake_is_one_tick_however_long_the_sleep_was() {
     for late in 1..ELECTION_TICKS as u64 {
         group.tick(at(late * 100 * TIMEOUT)).expect("open");
         assert!(said(&mut group, at(late)).is_empty(), "no election after {late} ticks");
+    }
+}
+
+/// Found by a test of failover: two replicas that stood for election together did so in every term.
+#[test]
+fn two_replicas_draw_the_same_timeout_now_and_then_and_not_always() {
+    let drawn = |peer, seed, term| election_timeout(&GroupOptions { seed, ..options(peer, 0) }, term, 0);
+    for seed in 0..200 {
+        let same = (1..=160).filter(|term| drawn(1, seed, *term) == drawn(2, seed + 1000, *term)).count();
+        let rare = 160 / ELECTION_TICKS / 4..160 / ELECTION_TICKS * 4;
+        assert!(rare.contains(&same), "seed {seed}: {same} of 160 terms");
     }
 }
 
