@@ -23,7 +23,7 @@ use model::ring::{NodeId, Place, ShardId};
 pub const MAGIC: [u8; 8] = *b"torcwire";
 
 /// The version of hello, frames and messages. Both ends must speak the same.
-pub const WIRE_VERSION: u16 = 2;
+pub const WIRE_VERSION: u16 = 3;
 
 /// Bytes of a hello.
 pub const HELLO_BYTES: usize = 96;

@@ -4,7 +4,8 @@
 //! [archive bytes u32][Batch, one rkyv archive][entries' bytes, one after the other, in the archive's order]
 //! ```
 //!
-//! 1. The sender fills a [`Batch`] for one pair of shards: heartbeats of all their groups travel together.
+//! 1. The sender fills a [`Batch`] for one pair of shards: heartbeats of all their groups travel together, and one pulse stands
+//!    for all groups that sleep.
 //! 2. [`encode`] puts the commands of the entries behind the archive: they never enter it.
 //! 3. [`Received::read`] checks the archive once and that the sizes add up; a command is then a slice of the payload that came in,
 //!    not a copy.
@@ -15,7 +16,7 @@
 use crate::message::Malformed;
 use bytes::Bytes;
 use rkyv::rancor::Failure;
-use rkyv::{Archive, Serialize};
+use rkyv::{Archive, Deserialize, Serialize};
 
 /// Messages in one payload at most.
 pub const ENVELOPES_MAX: usize = 16 << 10;
@@ -31,6 +32,66 @@ const HEAD_BYTES: usize = 4;
 pub struct Batch {
     /// In the order of sending.
     pub envelopes: Vec<Envelope>,
+    /// What the two shards say to each other for groups that sleep.
+    pub beside: Beside,
+}
+
+/// What one shard says to another beside its groups' messages: one for all groups that sleep between the two.
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Beside {
+    /// The sender's shard in its node.
+    pub shard: u16,
+    /// The sender leads groups that sleep there.
+    pub pulse: Option<Pulse>,
+    /// The answer to such a pulse.
+    pub echo: Option<Echo>,
+    /// Groups that go to sleep.
+    pub naps: Vec<Nap>,
+}
+
+/// A heartbeat for all groups that the sender leads and that sleep at the receiver.
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Pulse {
+    /// Under what the receiver's replicas went to sleep: another number, and they wake.
+    pub reign: u64,
+    /// The sender's monotonic clock when it was made.
+    pub sent: u64,
+}
+
+/// A pulse was heard.
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Echo {
+    /// The pulse's reign.
+    pub reign: u64,
+    /// The pulse's stamp.
+    pub sent: u64,
+    /// What the sender's promises were made under: another number, and they are void.
+    pub loyalty: u64,
+}
+
+/// A leader asks a follower to sleep, or the follower agrees.
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[rkyv(derive(Debug))]
+pub struct Nap {
+    /// The group.
+    pub vnode: u32,
+    /// The replica that says it.
+    pub from: u64,
+    /// The replica that it is for.
+    pub to: u64,
+    /// Their term.
+    pub term: u64,
+    /// The last entry that both have.
+    pub index: u64,
+    /// The leader's monotonic clock when it asked.
+    pub asked: u64,
+    /// The follower agrees.
+    pub agreed: bool,
+    /// The leader's reign, or the follower's loyalty.
+    pub under: u64,
 }
 
 /// One message of one group. The words are those of the Raft paper and of the crate `raft`.
@@ -122,6 +183,7 @@ impl ArchivedImage {
 /// The payload: the archive, then `commands` in the order of their heads.
 pub fn encode<'a>(batch: &Batch, commands: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     assert!(batch.envelopes.len() <= ENVELOPES_MAX, "{} messages in a payload", batch.envelopes.len());
+    assert!(batch.beside.naps.len() <= ENVELOPES_MAX, "{} naps in a payload", batch.beside.naps.len());
     let archive = rkyv::to_bytes::<Failure>(batch).expect("memory is the only thing that an archive needs");
     let size = u32::try_from(archive.len()).expect("a batch stays under BATCH_BYTES_MAX");
     let mut bytes = Vec::with_capacity(HEAD_BYTES + archive.len());
@@ -149,16 +211,26 @@ impl Received {
         let batch = rkyv::access::<ArchivedBatch, Failure>(archive).map_err(|Failure| Malformed)?;
         let heads = batch.envelopes.iter().flat_map(|envelope| envelope.entries.iter());
         let tail: u64 = heads.map(|head| u64::from(head.size.to_native())).sum();
-        let sound = batch.envelopes.len() <= ENVELOPES_MAX && tail == (bytes.len() - archive_end) as u64;
+        let sound = batch.envelopes.len() <= ENVELOPES_MAX
+            && batch.beside.naps.len() <= ENVELOPES_MAX
+            && tail == (bytes.len() - archive_end) as u64;
         if sound { Ok(Received { bytes, archive_end }) } else { Err(Malformed) }
+    }
+
+    fn batch(&self) -> &ArchivedBatch {
+        let archive = &self.bytes[HEAD_BYTES..self.archive_end];
+        rkyv::access::<ArchivedBatch, Failure>(archive).expect("it was checked when it came")
+    }
+
+    /// What it says beside its messages.
+    pub fn beside(&self) -> Beside {
+        rkyv::deserialize::<Beside, Failure>(&self.batch().beside).expect("numbers are always sound")
     }
 
     /// Its messages, in order, and the entries' commands with each.
     pub fn envelopes(&self) -> impl Iterator<Item = (&ArchivedEnvelope, Vec<Bytes>)> {
-        let archive = &self.bytes[HEAD_BYTES..self.archive_end];
-        let batch = rkyv::access::<ArchivedBatch, Failure>(archive).expect("it was checked when it came");
         let mut start = self.archive_end;
-        batch.envelopes.iter().map(move |envelope| {
+        self.batch().envelopes.iter().map(move |envelope| {
             let command = |head: &ArchivedEntryHead| {
                 let end = start + head.size.to_native() as usize;
                 let command = self.bytes.slice(start..end);

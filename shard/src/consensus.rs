@@ -23,6 +23,26 @@
 //! without a gap. A read that was allowed sees every write acknowledged before it. Leaves to others: disks, sockets,
 //! clocks, what an entry means, and that a peer's id is never given to another replica.
 //!
+//! The rules, and where each is tested (`tests::rules` unless it says otherwise; a bug of that kind that is planted must be found,
+//! `tests::canaries`):
+//!
+//! | rule | test | planted |
+//! |---|---|---|
+//! | a leader's letters leave before its own write, and it counts itself after it | `a_leader_sends_before_it_has_written_and_counts_itself_when_it_has` | `CountItselfEarly` |
+//! | votes and answers leave after what they promise is durable | `a_vote_leaves_only_after_it_is_durable` | `AnswerBeforeDurable`, `VoteNotPersisted` |
+//! | what was acknowledged is there after a restart | `tests::seeds` | `TailLost` |
+//! | a seed takes one course | `tests::seeds::the_same_seed_takes_the_same_course` | |
+//! | the lease counts from echoed stamps, of both halves of a joint configuration | `a_lease_lasts_from_the_stamp_that_a_majority_of_both_halves_echoed` | `LeaseFromReceipt` |
+//! | it begins with an applied entry of the term | `a_leader_reads_only_after_its_first_entry_is_committed_and_a_majority_has_echoed` | |
+//! | no vote for one election timeout after a start, but for the first start | `a_restarted_replica_neither_votes_nor_stands_for_one_election_timeout` | `NoQuarantine` |
+//! | no lease for the rest of a term in which a transfer has left | `a_transfer_ends_the_lease_for_the_rest_of_the_term` | `LeaseInTransfer` |
+//! | at most one tick per wake; votes are gated by time since the leader was heard | `one_wake_is_one_tick_however_long_the_sleep_was`, `whoever_heard_a_leader_does_not_vote_for_another` | `TickDebt` |
+//! | peers' ids are never used again | the catalog's counter only grows: `tests/it/members.rs`, `nodes_join_a_cluster_and_get_their_share` | |
+//! | no proposal is forwarded | `a_follower_takes_no_proposal_and_forwards_none` | |
+//! | what makes no sense is not stepped | `messages_that_make_no_sense_are_ignored`; whose letters it is: `tests/it/cluster/rules.rs`, `a_node_speaks_for_its_own_replicas_only` | |
+//! | a panic closes one replica | `a_group_that_panics_is_closed_and_says_so_from_then_on` | |
+//! | a replica that sleeps keeps its promises, and its leader's lease rests on them alone | `what_is_heard_in_another_way_counts_as_a_letter`, `a_promise_that_came_in_another_way_prolongs_the_lease`, `tests/it/cluster/sleep.rs` | `ReadAsleep`, `KeepLoyalty` of `replication` |
+//!
 //! Sources: Ongaro, "Consensus: Bridging Theory and Practice", sections 6.4 (reads), 9.6 (pre-vote), 10.2.1 (the
 //! leader's own write in parallel), 4.3 (joint consensus).
 

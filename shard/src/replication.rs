@@ -13,7 +13,7 @@
 //! - `alone`: the node has no others beside it and never will (`torc serve`). Durable in the own log is committed.
 //! - `cluster`: each vnode is a Raft group (`consensus`) with replicas on other nodes. `replica` is one of them here, `seats` how it comes and
 //!   goes with the map, `inputs` what it is given, `outbox` what it says to others, `journal` what it writes into the log, `committed` what it hands to
-//!   the applier, `images` how it is made whole, `membership` how the members come to be those that the map wants, `record` what is
+//!   the applier, `images` how it is made whole, `sleep` how it costs nothing while nothing happens, `membership` how the members come to be those that the map wants, `record` what is
 //!   written down, `recover` how that is read again.
 //!
 //! Promises: `propose` either takes the command or gives it back with the reason; once taken it does not depend on its
@@ -32,6 +32,7 @@ pub mod record;
 mod recover;
 mod replica;
 mod seats;
+mod sleep;
 
 pub use alone::{Alone, TERM};
 pub use cluster::{Cluster, ClusterParts};

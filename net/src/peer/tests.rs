@@ -26,7 +26,16 @@ fn batch() -> (Batch, Vec<Vec<u8>>) {
     };
     let image = Image { index: 5, term: 2, voters: vec![1, 2, 3], learners: vec![4], ..Image::default() };
     let snapshot = Envelope { vnode: 8, kind: 7, image: Some(image), ..Envelope::default() };
-    (Batch { envelopes: vec![Envelope::default(), append, snapshot] }, commands)
+    (Batch { envelopes: vec![Envelope::default(), append, snapshot], beside: beside() }, commands)
+}
+
+fn beside() -> Beside {
+    Beside {
+        shard: 3,
+        pulse: Some(Pulse { reign: 5, sent: 7 }),
+        echo: Some(Echo { reign: 8, sent: 11, loyalty: 9 }),
+        naps: vec![Nap { vnode: 1, from: 2, to: 3, term: 4, index: 5, asked: 6, agreed: true, under: 7 }],
+    }
 }
 
 fn bytes() -> Vec<u8> {
@@ -43,6 +52,7 @@ fn messages_and_commands_come_back() {
     assert_eq!(all[1].0.sent.to_native(), 1234);
     assert_eq!(all[1].1, batch().1);
     assert!(all[0].1.is_empty() && all[2].0.image.is_some());
+    assert_eq!(received.beside(), beside());
 }
 
 #[test]

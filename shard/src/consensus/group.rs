@@ -108,6 +108,18 @@ pub(crate) struct Letter {
     pub(crate) message: Message,
 }
 
+impl Letter {
+    /// Only a leader says this.
+    pub(crate) fn is_leaders(&self) -> bool {
+        is_leaders(self.message.get_msg_type())
+    }
+
+    /// It answers a leader.
+    pub(crate) fn is_answer(&self) -> bool {
+        is_answer(self.message.get_msg_type())
+    }
+}
+
 /// What is to be done, in this order.
 #[derive(Default)]
 pub(crate) struct Work {
@@ -475,6 +487,49 @@ impl Group {
         self.raw.store().size()
     }
 
+    /// The leader was heard at this time, in another way than by a letter: it counts as if it had been one.
+    pub(crate) fn hear(&mut self, at: Mono) {
+        if self.raw.raft.state == StateRole::Follower && self.raw.raft.leader_id != 0 {
+            self.heard = self.heard.max(Some(at));
+            self.raw.raft.election_elapsed = 0;
+        }
+    }
+
+    /// A follower that was not ticked for a while makes up for it when its leader is silent: it may vote, and soon stands itself.
+    pub(crate) fn suspect(&mut self, now: Mono) {
+        let silent = self.heard.is_none_or(|heard| now.since(heard) >= self.promise());
+        if silent && self.raw.raft.state == StateRole::Follower {
+            self.raw.raft.election_elapsed = self.raw.raft.election_elapsed.max(self.options.election_ticks);
+        }
+    }
+
+    /// A follower votes for nobody else for a while, counted from this stamp of ours; it said so in another way than by a letter.
+    pub(crate) fn promised(&mut self, now: Mono, peer: PeerId, stamp: Mono) {
+        assert!(self.is_leader(), "who is promised something leads");
+        let term = self.raw.raft.term;
+        self.lease.enter(term);
+        self.lease.echo(term, peer.0, stamp);
+        if now.since(stamp) < self.election_timeout()
+            && let Some(progress) = self.raw.raft.mut_prs().get_mut(peer.0)
+        {
+            progress.recent_active = true;
+        }
+    }
+
+    /// It is not ticked from now on.
+    pub(crate) fn rest(&mut self) {
+        self.raw.raft.maybe_free_inflight_buffers();
+    }
+
+    /// It is ticked again. A leader has not lost its followers only because nothing was said.
+    pub(crate) fn rouse(&mut self) -> Result<(), Closed> {
+        if self.is_leader() {
+            self.raw.raft.election_elapsed = 0;
+            self.guarded(|raw| raw.ping())?;
+        }
+        Ok(())
+    }
+
     /// Runs the library. A panic in it closes the group, for good.
     fn guarded<T>(&mut self, run: impl FnOnce(&mut RawNode<Tail>) -> T) -> Result<T, Closed> {
         if self.closed {
@@ -613,7 +668,7 @@ impl Group {
     }
 
     /// How long a follower surely votes for nobody else: the first tick can come right after it heard.
-    fn promise(&self) -> Duration {
+    pub(crate) fn promise(&self) -> Duration {
         self.options.tick * (self.options.election_ticks as u32 - 1)
     }
 
@@ -627,6 +682,12 @@ impl Group {
     #[cfg(test)]
     fn planted(&self, canary: super::tests::Canary) -> bool {
         self.options.canary == Some(canary)
+    }
+
+    /// The library panics.
+    #[cfg(test)]
+    pub(crate) fn panics(&mut self) -> Result<(), Closed> {
+        self.guarded(|_| panic!("planted"))
     }
 
     fn answers_early(&self) -> bool {

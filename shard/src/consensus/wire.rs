@@ -5,22 +5,24 @@ use bytes::Bytes;
 use model::ring::VnodeId;
 use net::message::Malformed;
 use net::peer::{
-    ArchivedEntryHead, ArchivedEnvelope, ArchivedImage, Batch, EntryHead, Envelope, Image, Received,
+    ArchivedEntryHead, ArchivedEnvelope, ArchivedImage, Batch, Beside, EntryHead, Envelope, Image, Received,
 };
 use raft::eraftpb::{ConfState, Entry, EntryType, Message, MessageType, Snapshot};
 use runtime::Mono;
 
-/// The payload that carries these letters, all for one shard.
-pub(crate) fn encode(letters: &[(VnodeId, Letter)]) -> Vec<u8> {
+/// The payload that carries these letters and what is said beside them, all for one shard.
+pub(crate) fn encode(letters: &[(VnodeId, Letter)], beside: Beside) -> Vec<u8> {
     let envelopes = letters.iter().map(|(vnode, letter)| envelope(*vnode, letter)).collect();
     let entries = letters.iter().flat_map(|(_, letter)| letter.message.entries.iter());
-    net::peer::encode(&Batch { envelopes }, entries.map(|entry| &entry.data[..]))
+    net::peer::encode(&Batch { envelopes, beside }, entries.map(|entry| &entry.data[..]))
 }
 
-/// The letters in a payload, whole or not at all.
-pub(crate) fn decode(payload: Bytes) -> Result<Vec<(VnodeId, Letter)>, Malformed> {
+/// The letters in a payload and what is beside them, whole or not at all.
+pub(crate) fn decode(payload: Bytes) -> Result<(Vec<(VnodeId, Letter)>, Beside), Malformed> {
     let received = Received::read(payload)?;
-    received.envelopes().map(|(envelope, commands)| letter(envelope, commands).ok_or(Malformed)).collect()
+    let letters =
+        received.envelopes().map(|(envelope, commands)| letter(envelope, commands).ok_or(Malformed));
+    Ok((letters.collect::<Result<_, _>>()?, received.beside()))
 }
 
 fn envelope(vnode: VnodeId, letter: &Letter) -> Envelope {

@@ -22,6 +22,7 @@ use super::outbox::{Outbox, Wire};
 use super::record::State;
 use super::recover::{Recovered, Replicas};
 use super::replica::{Replica, refuse};
+use super::sleep::Sleep;
 use super::{Canary, Committed, Entry, Keep, Pending, Receipt, ReplicationOptions, What};
 use crate::consensus::{self, Closed, Group, GroupOptions, Letter, Work};
 use lsm::log::{Log, Position};
@@ -49,6 +50,9 @@ pub struct Cluster<R: Runtime> {
     pub(super) options: ReplicationOptions,
     pub(super) seed: u64,
     pub(super) groups: RefCell<BTreeMap<VnodeId, Replica>>,
+    /// Those that do not sleep.
+    pub(super) awake: RefCell<BTreeSet<VnodeId>>,
+    pub(super) sleep: RefCell<Sleep>,
     /// Replicas that have failed: what they left on the disk is not touched.
     pub(super) dead: RefCell<BTreeSet<VnodeId>>,
     /// Groups that have work.
@@ -112,6 +116,8 @@ impl<R: Runtime> Cluster<R> {
     /// The replicas that were found on the disk.
     pub fn open(parts: ClusterParts<R>, found: Replicas) -> Cluster<R> {
         let ClusterParts { rt, log, wire, place, options, pending_bytes_max, mark, report } = parts;
+        let keeps = options.canary == Canary::KeepLoyalty;
+        let sleep = Sleep::new(rt.random(Purpose::Id), rt.random(Purpose::Id), keeps);
         let cluster = Cluster {
             durable: Cell::new(log.durable_position()),
             seed: rt.random(Purpose::Jitter),
@@ -121,6 +127,8 @@ impl<R: Runtime> Cluster<R> {
             place,
             options,
             groups: RefCell::default(),
+            awake: RefCell::default(),
+            sleep: RefCell::new(sleep),
             dead: RefCell::default(),
             ready: RefCell::default(),
             turn_due: Notify::new(),
@@ -174,8 +182,10 @@ impl<R: Runtime> Cluster<R> {
         self.insert(Replica::new(vnode, group, state, number_max, standing));
     }
 
-    pub(super) fn insert(&self, replica: Replica) {
+    pub(super) fn insert(&self, mut replica: Replica) {
         let vnode = replica.vnode;
+        replica.bed.active = self.rt.now();
+        self.awake.borrow_mut().insert(vnode);
         self.groups.borrow_mut().insert(vnode, replica);
         self.enlist(vnode);
     }
@@ -254,11 +264,14 @@ impl<R: Runtime> Cluster<R> {
             let mut groups = self.groups.borrow_mut();
             let Some(replica) = groups.get_mut(&vnode) else { return Ok(()) };
             replica.queued = false;
-            changed |= replica.notice_leadership(now);
+            changed |= self.notice_leadership(replica, now)?;
             lost.extend(replica.propose()?);
             replica.ask_reads(now)?;
             while let Some(work) = replica.group.work(now)? {
-                changed |= replica.notice_leadership(now);
+                changed |= self.notice_leadership(replica, now)?;
+                if !work.entries.is_empty() || !work.committed.is_empty() {
+                    replica.bed.active = now;
+                }
                 self.perform(replica, work, &mut lost)?;
                 replica.ask_reads(now)?;
             }
@@ -274,8 +287,16 @@ impl<R: Runtime> Cluster<R> {
         Ok(())
     }
 
+    fn notice_leadership(&self, replica: &mut Replica, now: Mono) -> Result<bool, Closed> {
+        let changed = replica.notice_leadership(now);
+        if changed {
+            self.leadership_changed(replica, now)?;
+        }
+        Ok(changed)
+    }
+
     fn perform(&self, replica: &mut Replica, mut work: Work, lost: &mut Vec<Receipt>) -> Result<(), Closed> {
-        self.put_out(replica, std::mem::take(&mut work.send));
+        self.put_out(replica, std::mem::take(&mut work.send))?;
         let state = match work.install.take() {
             Some(meta) => Some(self.begin_install(replica, &work, &meta)),
             None => self.state_due(replica, &work),
@@ -320,7 +341,8 @@ impl<R: Runtime> Cluster<R> {
         Some(replica.next_state(Then::Keep))
     }
 
-    pub(super) fn put_out(&self, replica: &Replica, letters: Vec<Letter>) {
+    pub(super) fn put_out(&self, replica: &mut Replica, letters: Vec<Letter>) -> Result<(), Closed> {
+        self.before_letters(replica, &letters)?;
         let mut outbox = self.outbox.borrow_mut();
         for letter in letters {
             if letter.message.has_snapshot() {
@@ -330,15 +352,16 @@ impl<R: Runtime> Cluster<R> {
                 outbox.put(place, replica.vnode, letter);
             }
         }
+        Ok(())
     }
 
     /// Sends what was put out.
-    fn post(&self) {
+    pub(super) fn post(&self) {
         let outbox = std::mem::take(&mut *self.outbox.borrow_mut());
         if outbox.is_empty() {
             return;
         }
-        for (vnode, letter) in outbox.send(&self.wire) {
+        for (vnode, letter) in outbox.send(&self.wire, self.place.shard) {
             let mut groups = self.groups.borrow_mut();
             let Some(replica) = groups.get_mut(&vnode) else { continue };
             let to = consensus::PeerId(letter.message.to);
@@ -362,6 +385,7 @@ impl<R: Runtime> Cluster<R> {
             vnode.0
         ));
         if let Some(mut replica) = replica {
+            self.lay_to_rest(&mut replica);
             drop(replica.abandon());
             self.leadership.notify_all();
         }

@@ -128,6 +128,7 @@ impl<R: Runtime> Cluster<R> {
             images: self.images.get(),
             kept_entries: entries,
             kept_bytes: bytes,
+            asleep: self.asleep(),
             failed: self.dead.borrow().len(),
         }
     }
@@ -148,6 +149,8 @@ pub struct Counts {
     pub kept_entries: usize,
     /// Their bytes, about.
     pub kept_bytes: usize,
+    /// Replicas that sleep.
+    pub asleep: usize,
     /// Replicas that have failed.
     pub failed: usize,
 }

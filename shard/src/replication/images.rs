@@ -29,10 +29,12 @@ impl<R: Runtime> Cluster<R> {
     /// Vnodes of which some follower needs an image, and none is offered.
     pub fn images_wanted(&self) -> Vec<VnodeId> {
         let groups = self.groups.borrow();
-        let wanted = groups
-            .values()
-            .filter(|replica| replica.leads().is_some() && replica.group.image_wanted().is_some());
-        wanted.map(|replica| replica.vnode).collect()
+        let wants = |vnode: &&VnodeId| {
+            let replica = groups.get(*vnode);
+            replica.is_some_and(|replica| replica.leads().is_some() && replica.group.image_wanted().is_some())
+        };
+        // The followers of one that sleeps have everything.
+        self.awake.borrow().iter().filter(wants).copied().collect()
     }
 
     /// Offers an image of what is applied at this moment; its index.

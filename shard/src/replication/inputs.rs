@@ -5,6 +5,7 @@
 use super::cluster::Cluster;
 use super::membership::LOOK_TICKS;
 use super::replica::Replica;
+use super::sleep::Heard;
 use super::{Canary, NotRead, Proposal, Receipt, Refused, Undone, Waiting, Why};
 use crate::consensus::{Closed, Letter, wire};
 use bytes::Bytes;
@@ -25,8 +26,12 @@ impl<R: Runtime> Cluster<R> {
         let mut groups = self.groups.borrow_mut();
         let replica = groups.get_mut(&vnode).expect("it leads");
         replica.queue(command, Receipt { latch, applied, _room: room });
+        let asleep = !replica.bed.is_awake();
         drop(groups);
-        self.enlist(vnode);
+        match asleep {
+            true => self.wake_all([vnode], self.rt.now()),
+            false => self.enlist(vnode),
+        }
         Ok(receiver)
     }
 
@@ -61,24 +66,37 @@ impl<R: Runtime> Cluster<R> {
 
     /// Waits until a strong read of the vnode may be answered from what is applied; the term in which this shard leads.
     pub async fn read(&self, vnode: VnodeId) -> Result<u64, NotRead> {
+        let now = self.rt.now();
         let receiver = {
             let mut groups = self.groups.borrow_mut();
             let replica = groups.get_mut(&vnode).ok_or(NotRead::NotLeader)?;
             let term = replica.leading.ok_or(NotRead::NotLeader)?;
-            if self.options.canary == Canary::ReadWithoutLease || replica.group.holds_lease(self.rt.now()) {
+            if self.may_read(replica, now) {
                 return Ok(term);
             }
             let (sender, receiver) = oneshot();
             replica.reads.wait(sender);
             receiver
         };
-        self.enlist(vnode);
+        self.wake_all([vnode], now);
         // Boxed: seldom needed, and part of every operation's future.
         match Box::pin(timeout(&self.rt, self.options.read_wait_max, receiver)).await {
             Ok(Ok(term)) => Ok(term),
             Ok(Err(_closed)) => Err(NotRead::NotLeader),
             Err(_elapsed) => Err(NotRead::TooLate),
         }
+    }
+
+    fn may_read(&self, replica: &mut Replica, now: Mono) -> bool {
+        let planted = match self.options.canary {
+            Canary::ReadWithoutLease => true,
+            Canary::ReadAsleep => replica.bed.is_leading(),
+            _ => false,
+        };
+        if replica.bed.is_leading() {
+            self.sleep.borrow().count_echoes(replica, now);
+        }
+        planted || replica.group.holds_lease(now)
     }
 
     /// Whether a replica of the vnode is here.
@@ -118,10 +136,11 @@ impl<R: Runtime> Cluster<R> {
 
     /// Takes a payload from a shard of another node.
     pub fn receive(&self, from: NodeId, payload: Bytes) {
-        let Ok(letters) = wire::decode(payload) else {
+        let Ok((letters, beside)) = wire::decode(payload) else {
             return (self.report)(&format!("node {}: a payload between replicas makes no sense", from.0));
         };
         let now = self.rt.now();
+        self.hear_beside(from, &beside, now);
         for (vnode, letter) in letters {
             self.step(now, from, vnode, letter);
         }
@@ -136,7 +155,11 @@ impl<R: Runtime> Cluster<R> {
         if !known || letter.message.to != replica.peer || self.overloaded(&letter) {
             return;
         }
-        let stepped = replica.group.step(now, letter);
+        let heard = Heard::of(&letter);
+        let stepped = self
+            .before_step(replica, &letter, now)
+            .and_then(|()| replica.group.step(now, letter))
+            .and_then(|()| self.after_step(replica, heard, now));
         drop(groups);
         match stepped {
             Ok(()) => self.enlist(vnode),
@@ -152,29 +175,51 @@ impl<R: Runtime> Cluster<R> {
     /// Time passes.
     pub(super) fn tick(&self) {
         let now = self.rt.now();
+        self.watch_leaders(now);
         let mut due = Vec::new();
         let mut expired = Vec::new();
         let mut closed = Vec::new();
-        for (vnode, replica) in self.groups.borrow_mut().iter_mut() {
-            if replica.group.tick(now).is_err() {
-                closed.push(*vnode);
-            }
-            if replica.is_awaited() {
-                expired.extend(replica.expired(now, self.options.unknown_after));
-            }
-            if replica.group.has_work() || replica.is_awaited() {
-                due.push(*vnode);
+        let awake: Vec<VnodeId> = self.awake.borrow().iter().copied().collect();
+        {
+            let mut groups = self.groups.borrow_mut();
+            for vnode in awake {
+                let Some(replica) = groups.get_mut(&vnode) else { continue };
+                self.sleep.borrow().count_pulses(replica);
+                let ticked = replica.group.tick(now).and_then(|()| self.watch_oath(replica, now));
+                if ticked.is_err() {
+                    closed.push(vnode);
+                }
+                if replica.is_awaited() {
+                    expired.extend(replica.expired(now, self.options.unknown_after));
+                }
+                if replica.group.has_work() || replica.is_awaited() {
+                    due.push(vnode);
+                }
             }
         }
         drop(expired);
         self.give_images_up(now);
-        self.ticks.set(self.ticks.get() + 1);
-        if self.ticks.get().is_multiple_of(LOOK_TICKS) {
-            self.look_after_members(now);
-        }
         closed.into_iter().for_each(|vnode| self.closed(vnode));
         due.into_iter().for_each(|vnode| self.enlist(vnode));
+        self.now_and_then(now);
         self.turn();
+        self.doze();
+        self.post();
+    }
+
+    /// What is not done at each tick.
+    fn now_and_then(&self, now: Mono) {
+        let ticks = self.ticks.get() + 1;
+        self.ticks.set(ticks);
+        if ticks.is_multiple_of(self.options.heartbeat_ticks as u64) {
+            self.send_pulses(now);
+        }
+        if ticks.is_multiple_of(self.options.election_ticks as u64) {
+            self.watch_followers(now);
+        }
+        if ticks.is_multiple_of(LOOK_TICKS) {
+            self.look_after_members(now);
+        }
     }
 
     /// The group has something to do at the next turn.

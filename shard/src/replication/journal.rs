@@ -157,8 +157,7 @@ impl<R: Runtime> Cluster<R> {
     /// All works of a group up to this one are durable: its answers may leave.
     pub(super) fn persisted(&self, replica: &mut Replica, number: u64) -> Result<(), Closed> {
         let held = replica.group.persisted(number)?;
-        self.put_out(replica, held);
-        Ok(())
+        self.put_out(replica, held)
     }
 
     /// Follows the log and says what is durable; returns when the log has failed.

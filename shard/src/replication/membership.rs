@@ -19,8 +19,9 @@ use std::time::Duration;
 /// A follower that lacks fewer entries than this has caught up.
 const CAUGHT_UP_MAX: u64 = 256;
 
-/// Leaders that one shard hands over at once because somebody else should lead.
-const BALANCE_AT_ONCE_MAX: usize = 4;
+/// Leaders that one shard hands over at one look because somebody else should lead: so many, or this part of those that are awake.
+const BALANCE_AT_ONCE: usize = 4;
+const BALANCE_PART: usize = 64;
 
 /// How often leaders look at their groups, in ticks.
 pub const LOOK_TICKS: u64 = 5;
@@ -53,7 +54,12 @@ impl<R: Runtime> Cluster<R> {
         let mut touched = Vec::new();
         let mut reached = Vec::new();
         let mut balanced = 0;
-        for (vnode, replica) in self.groups.borrow_mut().iter_mut() {
+        // One that sleeps is what the map wants.
+        let awake: Vec<VnodeId> = self.awake.borrow().iter().copied().collect();
+        let balanced_max = BALANCE_AT_ONCE.max(awake.len() / BALANCE_PART);
+        let mut groups = self.groups.borrow_mut();
+        for vnode in awake {
+            let Some(replica) = groups.get_mut(&vnode) else { continue };
             let Some((wanted, epoch)) = replica.wanted.filter(|_| replica.leads().is_some()) else {
                 continue;
             };
@@ -62,20 +68,21 @@ impl<R: Runtime> Cluster<R> {
             let taken = match next {
                 Next::Nothing => Ok(()),
                 Next::Report => {
-                    reached.push(Standing { vnode: *vnode, epoch, voters: voters(replica) });
+                    reached.push(Standing { vnode, epoch, voters: voters(replica) });
                     Ok(())
                 }
                 Next::Change(steps) => replica.group.change(&steps),
                 Next::HandOver(to) => replica.group.transfer(to).map_err(|_| NotTaken::Closed),
             };
-            if quiet && balanced < BALANCE_AT_ONCE_MAX && self.balance(replica, &wanted, now) {
+            if quiet && balanced < balanced_max && self.balance(replica, &wanted, now) {
                 balanced += 1;
             }
             // What is not taken now is tried at the next look.
             if taken.is_ok() {
-                touched.push(*vnode);
+                touched.push(vnode);
             }
         }
+        drop(groups);
         *self.reached.borrow_mut() = reached;
         touched.into_iter().for_each(|vnode| self.enlist(vnode));
     }
@@ -121,9 +128,14 @@ impl<R: Runtime> Cluster<R> {
 
     /// Begins to hand over what can be; how many groups that are.
     fn hand_over(&self) -> usize {
+        let now = self.rt.now();
         let mut touched = Vec::new();
         for (vnode, replica) in self.groups.borrow_mut().iter_mut() {
             if replica.leading.is_none() {
+                continue;
+            }
+            if self.wake(replica, now).is_err() {
+                touched.push(*vnode);
                 continue;
             }
             let others = replica.group.members().voters.clone();
@@ -148,7 +160,10 @@ impl<R: Runtime> Cluster<R> {
         let begun = {
             let mut groups = self.groups.borrow_mut();
             let replica = groups.get_mut(&vnode).filter(|replica| replica.leading.is_some());
-            replica.is_some_and(|replica| replica.group.transfer(PeerId(u64::from(peer.0))).is_ok())
+            let to = PeerId(u64::from(peer.0));
+            replica.is_some_and(|replica| {
+                self.wake(replica, self.rt.now()).is_ok() && replica.group.transfer(to).is_ok()
+            })
         };
         self.enlist(vnode);
         begun

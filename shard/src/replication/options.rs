@@ -31,6 +31,8 @@ pub struct ReplicationOptions {
     pub unknown_after: Duration,
     /// How long somebody else leads who should not, although who should could, before it is handed over.
     pub balance_after: Duration,
+    /// A group in which nothing happened for so long goes to sleep.
+    pub sleep_after: Duration,
     /// How long a strong read waits until it is allowed.
     pub read_wait_max: Duration,
     /// Hears of every entry that is applied: for checkers.
@@ -59,6 +61,7 @@ impl Default for ReplicationOptions {
             image_part_bytes: 1 << 20,
             unknown_after: Duration::from_millis(500),
             balance_after: Duration::from_secs(5),
+            sleep_after: Duration::from_secs(2),
             read_wait_max: Duration::from_secs(1),
             applied: None,
             canary: Canary::None,
@@ -85,4 +88,8 @@ pub enum Canary {
     ApplyUncommitted,
     /// A strong read is answered by whoever thinks that it leads.
     ReadWithoutLease,
+    /// A leader that sleeps answers strong reads without looking at its lease, and sleeps on when nobody hears it.
+    ReadAsleep,
+    /// What sleeping followers have promised counts for ever.
+    KeepLoyalty,
 }

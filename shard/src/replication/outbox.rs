@@ -1,9 +1,10 @@
 //! Letters on their way out, gathered per shard that they go to, and the wire that takes them.
 
 use crate::consensus::{Letter, wire};
-use model::ring::{Place, VnodeId};
+use model::ring::{Place, ShardId, VnodeId};
 use net::fabric::Fabric;
 use net::mesh::CallError;
+use net::peer::{Beside, ENVELOPES_MAX};
 use runtime::{Mono, Runtime};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -50,13 +51,25 @@ impl std::fmt::Debug for Wire {
 /// Letters that wait to be sent.
 #[derive(Default)]
 pub struct Outbox {
-    by_place: BTreeMap<Place, Vec<(VnodeId, Letter)>>,
+    by_place: BTreeMap<Place, Parcel>,
+}
+
+/// What goes to one shard.
+#[derive(Default)]
+struct Parcel {
+    letters: Vec<(VnodeId, Letter)>,
+    beside: Beside,
 }
 
 impl Outbox {
     /// Puts a letter in.
     pub fn put(&mut self, to: Place, vnode: VnodeId, letter: Letter) {
-        self.by_place.entry(to).or_default().push((vnode, letter));
+        self.by_place.entry(to).or_default().letters.push((vnode, letter));
+    }
+
+    /// What is said beside the letters.
+    pub fn beside(&mut self, to: Place) -> &mut Beside {
+        &mut self.by_place.entry(to).or_default().beside
     }
 
     /// Whether there is nothing to send.
@@ -64,16 +77,22 @@ impl Outbox {
         self.by_place.is_empty()
     }
 
-    /// Sends everything; gives the letters that surely do not arrive.
-    pub fn send(self, wire: &Wire) -> Vec<(VnodeId, Letter)> {
+    /// Sends everything, from this shard of the node; gives the letters that surely do not arrive.
+    pub fn send(self, wire: &Wire, own: ShardId) -> Vec<(VnodeId, Letter)> {
         let mut lost = Vec::new();
-        for (place, letters) in self.by_place {
+        for (place, Parcel { letters, mut beside }) in self.by_place {
             let mut rest = letters.as_slice();
-            while !rest.is_empty() {
+            loop {
                 let (part, others) = rest.split_at(payload_letters(rest));
                 rest = others;
-                if !(wire.tell)(place, wire::encode(part)) {
+                let more = beside.naps.split_off(beside.naps.len().min(ENVELOPES_MAX));
+                let now = Beside { shard: own.0, ..std::mem::take(&mut beside) };
+                beside.naps = more;
+                if !(wire.tell)(place, wire::encode(part, now)) {
                     lost.extend(part.iter().cloned());
+                }
+                if rest.is_empty() && beside.naps.is_empty() {
+                    break;
                 }
             }
         }
@@ -81,12 +100,12 @@ impl Outbox {
     }
 }
 
-/// How many of the letters go into one payload: one at least.
+/// How many of the letters go into one payload: one at least, if there is one.
 fn payload_letters(letters: &[(VnodeId, Letter)]) -> usize {
     let mut bytes = 0;
     let fits = |(_, letter): &&(VnodeId, Letter)| {
         bytes += letter.message.entries.iter().map(|entry| entry.data.len()).sum::<usize>();
         bytes <= PAYLOAD_BYTES
     };
-    letters.iter().take(PAYLOAD_LETTERS).take_while(fits).count().max(1)
+    letters.iter().take(PAYLOAD_LETTERS).take_while(fits).count().max(1).min(letters.len())
 }

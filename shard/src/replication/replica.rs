@@ -7,6 +7,7 @@
 
 use super::journal::{Then, Written};
 use super::record::{Base, State};
+use super::sleep::Bed;
 use super::{Receipt, Undone};
 use crate::consensus::{Closed, Group, NotTaken, Read};
 use bytes::Bytes;
@@ -59,6 +60,8 @@ pub struct Replica {
     pub stale_until: u64,
     /// Its content is being copied.
     pub installing: bool,
+    /// Whether it sleeps, and what was promised for that.
+    pub bed: Bed,
 }
 
 struct Orphan {
@@ -105,6 +108,7 @@ impl Replica {
             backlogged: 0,
             begin: standing.index,
             standing,
+            bed: Bed::default(),
         }
     }
 
@@ -206,6 +210,16 @@ impl Replica {
         let proposals = self.proposals.drain(..).map(|(_, receipt)| receipt);
         let receipts = proposals.chain(self.receipts.drain(..).map(|(_, receipt)| receipt));
         receipts.chain(self.orphans.drain(..).map(|orphan| orphan.receipt)).collect()
+    }
+
+    /// Nothing is under way: all that it has is durable, committed and applied, and nobody waits for anything.
+    pub fn is_level(&self) -> bool {
+        let last = self.group.last();
+        let written = self.writing.is_empty() && self.backlogged == 0;
+        let proposed = self.proposals.is_empty() && self.receipts.is_empty();
+        self.group.committed() == last
+            && self.standing.index == last
+            && (written && proposed && !self.installing && !self.is_awaited() && !self.group.has_work())
     }
 
     /// Whether somebody waits for something that a tick may change.

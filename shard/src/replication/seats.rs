@@ -77,6 +77,7 @@ impl<R: Runtime> Cluster<R> {
         for vnode in unwanted {
             let replica = self.groups.borrow_mut().remove(&vnode);
             let Some(mut replica) = replica else { continue };
+            self.lay_to_rest(&mut replica);
             drop(replica.abandon());
             self.leaving.borrow_mut().insert(vnode);
             replica.written =
@@ -154,9 +155,13 @@ impl<R: Runtime> Cluster<R> {
 
     /// Where the other replicas are. What an older map said of one that this map does not name stays.
     fn learn_seats(&self, map: &Map) {
+        let mut news = Vec::new();
         let mut groups = self.groups.borrow_mut();
         let mut learn = |vnode: VnodeId, replicas: &model::ring::Replicas| {
             let Some(replica) = groups.get_mut(&vnode) else { return };
+            if replica.wanted.is_none_or(|(before, _)| before != *replicas) {
+                news.push(vnode);
+            }
             replica.wanted = Some((*replicas, map.ring.epoch));
             for seat in replicas.iter() {
                 let peer = u64::from(seat.peer.0);
@@ -166,6 +171,8 @@ impl<R: Runtime> Cluster<R> {
         };
         learn(CATALOG, &map.catalog);
         map.ring.vnodes().for_each(|vnode| learn(vnode.id, &vnode.replicas));
+        drop(groups);
+        self.wake_all(news, self.rt.now());
     }
 }
 

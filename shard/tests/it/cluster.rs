@@ -3,4 +3,5 @@
 mod canaries;
 mod rules;
 mod seeds;
+mod sleep;
 mod world;

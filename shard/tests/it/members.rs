@@ -75,10 +75,19 @@ fn map(client: &Client) -> Rc<Map> {
     client.mesh.map().get()
 }
 
-/// What the groups would do: everything that the map asks for, and the reports of it. Nodes are heard of all the while.
+/// What the groups would do: everything that the map asks for, and the reports of it. Nodes are heard of all the while, and an id is that of one
+/// replica for ever.
 async fn work_until(client: &Client, nodes: &[u16], done: impl Fn(&Map) -> bool) {
+    let mut homes = BTreeMap::new();
     for _ in 0..10_000 {
         let map = map(client);
+        for vnode in map.ring.vnodes() {
+            for replica in vnode.replicas.iter() {
+                let home = (vnode.id, replica.place);
+                let first = *homes.entry(replica.peer).or_insert(home);
+                assert_eq!(first, home, "{:?} was another replica before", replica.peer);
+            }
+        }
         let all = map.ring.vnodes().map(|vnode| (vnode.id, vnode.replicas));
         let moving: Vec<(VnodeId, Replicas)> = all.filter(|(_, replicas)| replicas.is_moving()).collect();
         if moving.is_empty() && done(&map) {

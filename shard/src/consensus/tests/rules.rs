@@ -2,12 +2,13 @@
 
 use super::super::change::{self, Step};
 use super::super::group::election_timeout;
-use super::super::group::{Group, GroupOptions, Letter, NotTaken, PeerId, Read, Saved};
+use super::super::group::{Closed, Group, GroupOptions, Letter, NotTaken, PeerId, Read, Saved};
 use super::super::lease::Lease;
 use super::super::wire;
 use super::world::{ELECTION_TICKS, TICK, options};
 use bytes::Bytes;
 use model::ring::VnodeId;
+use net::peer::{Beside, Nap, Pulse};
 use raft::eraftpb::{ConfState, Entry, HardState, Message, MessageType};
 use runtime::Mono;
 use std::time::Duration;
@@ -187,6 +188,84 @@ fn a_leader_reads_only_after_its_first_entry_is_committed_and_a_majority_has_ech
     assert_eq!(group.read(Mono(now.0 + TIMEOUT), 4), Ok(Read::Later), "the lease is over");
 }
 
+/// A leader with an entry of its term committed, whose lease holds.
+fn leader_with_lease(now: Mono) -> Group {
+    let mut group = leader();
+    for peer in [2, 3] {
+        let mut answer = letter(MessageType::MsgAppendResponse, peer, 2, |message| message.index = 2);
+        answer.echo = now;
+        group.step(now, answer).expect("open");
+        said(&mut group, now);
+    }
+    assert_eq!(group.read(now, 1), Ok(Read::Now));
+    group
+}
+
+#[test]
+fn a_leader_sends_before_it_has_written_and_counts_itself_when_it_has() {
+    let now = at(2 * TIMEOUT);
+    let mut group = leader_with_lease(now);
+    group.propose([Bytes::from_static(b"x")]).expect("it leads");
+    let work = group.work(now).expect("open").expect("an entry is something to do");
+    assert_eq!(work.entries.len(), 1, "it goes to the log");
+    assert_eq!(kinds(&work.send), [MessageType::MsgAppend; 2], "and to the others in the same breath");
+    assert!(work.send.iter().all(|letter| letter.message.entries.len() == 1));
+    // One of three has it: with the leader's own that would be two, but that is not durable.
+    group.step(now, letter(MessageType::MsgAppendResponse, 2, 2, |message| message.index = 3)).expect("open");
+    while let Some(next) = group.work(now).expect("open") {
+        assert!(next.committed.is_empty(), "a majority does not have it yet");
+    }
+    group.persisted(work.number).expect("open");
+    let next = group.work(now).expect("open").expect("now two have it");
+    assert_eq!(next.committed.iter().map(|entry| entry.index).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn a_group_that_panics_is_closed_and_says_so_from_then_on() {
+    let mut group = leader();
+    assert_eq!(group.panics(), Err(Closed));
+    assert!(!group.has_work());
+    assert_eq!(group.tick(at(9 * TIMEOUT)), Err(Closed));
+    assert_eq!(group.propose([Bytes::from_static(b"x")]), Err(NotTaken::Closed));
+    assert_eq!(group.read(at(9 * TIMEOUT), 1), Err(Closed));
+}
+
+#[test]
+fn what_is_heard_in_another_way_counts_as_a_letter() {
+    let mut group = group(&[1, 2, 3], true);
+    group.step(at(1), letter(MessageType::MsgHeartbeat, 2, 2, |_| {})).expect("open");
+    said(&mut group, at(1));
+    let later = 10 * TIMEOUT;
+    group.hear(at(later));
+    group.suspect(at(later + TICK));
+    group.step(at(later + TICK), vote(3, 3)).expect("open");
+    assert!(said(&mut group, at(later + TICK)).is_empty(), "its leader was heard a moment ago");
+    // It was not ticked, and votes all the same when its leader is silent.
+    let silent = later + TIMEOUT;
+    group.suspect(at(silent));
+    group.step(at(silent), vote(3, 3)).expect("open");
+    assert_eq!(kinds(&said(&mut group, at(silent))), [MessageType::MsgRequestVoteResponse]);
+}
+
+#[test]
+fn a_promise_that_came_in_another_way_prolongs_the_lease() {
+    let now = at(2 * TIMEOUT);
+    let mut group = leader_with_lease(now);
+    let later = at(4 * TIMEOUT);
+    assert!(!group.holds_lease(later));
+    group.promised(later, PeerId(2), Mono(later.0 - TICK));
+    assert!(group.holds_lease(later));
+    assert_eq!(group.progress(PeerId(2)), Some((2, true)), "and its follower was heard of");
+    // A leader that was not ticked for a while is not deposed at the first tick.
+    group.rouse().expect("open");
+    assert_eq!(kinds(&said(&mut group, later)), [MessageType::MsgHeartbeat; 2]);
+    for tick in 1..ELECTION_TICKS as u64 {
+        group.tick(Mono(later.0 + tick * TICK)).expect("open");
+        said(&mut group, later);
+        assert!(group.is_leader(), "after {tick} ticks");
+    }
+}
+
 #[test]
 fn a_transfer_ends_the_lease_for_the_rest_of_the_term() {
     let mut group = leader();
@@ -250,7 +329,10 @@ fn letters_come_back_from_the_wire() {
         meta.mut_conf_state().auto_leave = true;
     });
     let letters = vec![(VnodeId(4), append), (VnodeId(5), image)];
-    assert_eq!(wire::decode(Bytes::from(wire::encode(&letters))), Ok(letters));
+    let naps = vec![Nap { vnode: 4, asked: 9, ..Nap::default() }];
+    let beside = Beside { shard: 1, pulse: Some(Pulse { reign: 2, sent: 3 }), echo: None, naps };
+    let payload = wire::encode(&letters, beside.clone());
+    assert_eq!(wire::decode(Bytes::from(payload)), Ok((letters, beside)));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::Canary;
 use super::nemesis::Nemesis;
 use bytes::Bytes;
 use model::ring::VnodeId;
+use net::peer::Beside;
 use raft::eraftpb::{ConfState, Entry, HardState, SnapshotMetadata};
 use runtime::Mono;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -406,8 +407,8 @@ impl World {
                 self.after(TICK, Event::Tick { peer, incarnation });
             }
             Event::Arrive { payload, .. } => {
-                for (vnode, letter) in wire::decode(Bytes::from(payload)).expect("what was encoded is sound")
-                {
+                let (letters, _) = wire::decode(Bytes::from(payload)).expect("what was encoded is sound");
+                for (vnode, letter) in letters {
                     assert_eq!(vnode, VNODE);
                     process.group.step(now, letter).expect("no message of a sane peer closes a group");
                 }
@@ -570,7 +571,7 @@ impl World {
             if self.dice.per_mille(self.lose_per_mille) {
                 continue;
             }
-            let payload = wire::encode(&[(VNODE, letter)]);
+            let payload = wire::encode(&[(VNODE, letter)], Beside::default());
             let copies = if self.dice.per_mille(self.repeat_per_mille) { 2 } else { 1 };
             for _ in 0..copies {
                 let delay = self.dice.between(MS / 10, self.delay_max);

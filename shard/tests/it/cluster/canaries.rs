@@ -1,6 +1,7 @@
 //! Planted bugs: the seeds must find each of them.
 
 use super::seeds::run;
+use super::sleep;
 use super::world::planted;
 use shard::Canary;
 
@@ -11,7 +12,7 @@ fn found(canary: Canary, seeds: u64) -> Option<u64> {
 
 #[test]
 fn answers_before_what_they_promise_is_durable_are_found() {
-    assert!(found(Canary::AnswerBeforeDurable, 120).is_some());
+    assert!(found(Canary::AnswerBeforeDurable, 200).is_some());
 }
 
 #[test]
@@ -32,6 +33,21 @@ fn states_that_the_log_lets_go_too_early_are_found() {
 #[test]
 fn images_of_which_only_a_part_came_are_found() {
     assert!(found(Canary::HalfImage, 120).is_some());
+}
+
+/// A scene in which somebody must notice, in one of so many seeds.
+fn is_noticed(scene: fn(u64, Canary), canary: Canary) -> bool {
+    (0..40).any(|seed| std::panic::catch_unwind(|| scene(seed, canary)).is_err())
+}
+
+#[test]
+fn sleeping_leaders_that_answer_without_a_lease_are_found() {
+    assert!(is_noticed(sleep::cut_off_while_asleep, Canary::ReadAsleep));
+}
+
+#[test]
+fn oaths_that_end_in_silence_are_found() {
+    assert!(is_noticed(sleep::forgotten_oath, Canary::KeepLoyalty));
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub struct Counts {
     pub elections: u64,
     pub moves: u64,
     pub images: u64,
+    /// Replicas that were seen asleep, every 50 ms.
+    pub asleep: u64,
 }
 
 /// What happens to the cluster, again and again.
@@ -45,9 +47,7 @@ async fn nemesis(cluster: &Cluster, crashes: &std::cell::Cell<u64>) {
             10 | 11 => {
                 // Who leads is cut off, and its power fails before it can tell anybody what it has.
                 let Some(leader) = cluster.leader(vnode).filter(|leader| *leader < NODES) else { continue };
-                let others = (0..=SPARE).filter(|other| *other != leader);
-                let ways = others.flat_map(|other| [(leader, other), (other, leader)]);
-                cluster.inner.cuts.borrow_mut().extend(ways);
+                cluster.cut_off(leader);
                 world.sleep(while_ms).await;
                 if draw("also", n, 2) == 0 && cluster.is_up(leader) {
                     cluster.crash(leader);
@@ -115,6 +115,14 @@ async fn catalog(cluster: &Cluster, moves: &std::cell::Cell<u64>) {
     }
 }
 
+/// Counts who sleeps.
+async fn watch(cluster: &Cluster, asleep: &std::cell::Cell<u64>) {
+    loop {
+        cluster.world().sleep(Duration::from_millis(50)).await;
+        asleep.set(asleep.get() + cluster.asleep() as u64);
+    }
+}
+
 /// One seed, from its first moment to the last check.
 pub fn run(seed: u64, change: impl Fn(&mut ShardOptions) + 'static) -> Counts {
     let cluster = Cluster::new(seed, change);
@@ -122,13 +130,18 @@ pub fn run(seed: u64, change: impl Fn(&mut ShardOptions) + 'static) -> Counts {
     assert!(cluster.settle(Duration::from_secs(20)), "nobody leads: {:?}", cluster.inner.failures.borrow());
     let knowledge: Rc<Knowledge> = Rc::default();
     let clients = 4 + (world.draw("clients", 0) % 5) as i64;
-    let callers: Vec<Caller> =
+    let mut callers: Vec<Caller> =
         (0..clients).map(|number| Caller::new(&cluster, &knowledge, number + 1)).collect();
+    // In a quarter of the seeds so little is asked that groups go to sleep.
+    let pauses_us = [12_000, 12_000, 12_000, 1_500_000][(world.draw("pauses", 0) % 4) as usize];
+    callers.iter_mut().for_each(|caller| caller.pause_max_us = pauses_us);
+    let asleep = std::cell::Cell::new(0);
     let (crashes, moves) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     cluster.start(SPARE);
     let busy = join_all(callers.iter().map(Caller::work));
     world.block_on_for(Duration::from_secs(3), async {
-        match select(busy, select(nemesis(&cluster, &crashes), catalog(&cluster, &moves))).await {
+        let others = select(catalog(&cluster, &moves), watch(&cluster, &asleep));
+        match select(busy, select(nemesis(&cluster, &crashes), others)).await {
             Either::First(_) | Either::Second(_) => unreachable!("they work for ever"),
         }
     });
@@ -150,6 +163,7 @@ pub fn run(seed: u64, change: impl Fn(&mut ShardOptions) + 'static) -> Counts {
         eventual: knowledge.eventual.get(),
         unknown: knowledge.unknown.get(),
         crashes: crashes.get(),
+        asleep: asleep.get(),
         elections: shards().map(|shard| shard.stats().replication.elections).sum(),
         moves: moves.get(),
         images: shards().map(|shard| shard.stats().replication.images).sum(),
@@ -221,9 +235,11 @@ fn nothing_acknowledged_is_lost_and_no_consistent_read_is_old() {
         all.elections += counts.elections;
         all.moves += counts.moves;
         all.images += counts.images;
+        all.asleep += counts.asleep;
     }
     println!("{seeds} seeds: {all:?}");
     assert!(all.writes > seeds * 50 && all.reads > seeds * 25, "{all:?}");
     assert!(all.crashes > seeds && all.elections > seeds && all.unknown > 0, "{all:?}");
     assert!(all.moves > seeds / 4 && all.images > seeds / 4, "{all:?}");
+    assert!(all.asleep > seeds * 10, "{all:?}");
 }

@@ -232,6 +232,19 @@ impl Cluster {
         false
     }
 
+    /// Replicas that sleep now, on all nodes.
+    pub fn asleep(&self) -> usize {
+        let parts = self.inner.parts.borrow();
+        parts.values().map(|part| part.shard.stats().replication.asleep).sum()
+    }
+
+    /// Nothing arrives at this node, and nothing that it says arrives anywhere.
+    pub fn cut_off(&self, node: u16) {
+        let ways =
+            (0..=SPARE).filter(|other| *other != node).flat_map(|other| [(node, other), (other, node)]);
+        self.inner.cuts.borrow_mut().extend(ways);
+    }
+
     /// The node that leads a vnode in the newest term, with everything applied.
     pub fn leader(&self, vnode: VnodeId) -> Option<u16> {
         let parts = self.inner.parts.borrow();
@@ -259,6 +272,7 @@ impl Cluster {
         small(&mut options);
         options.replication.tick = Duration::from_millis(20);
         options.replication.image_part_bytes = 700;
+        options.replication.sleep_after = Duration::from_millis(150);
         options.replication.image_idle_max = Duration::from_millis(500);
         options.wire = Some(self.wire(node));
         let cluster = self.clone();
@@ -445,6 +459,8 @@ pub struct Caller {
     pub knowledge: Rc<Knowledge>,
     guess: Rc<RefCell<BTreeMap<u32, u16>>>,
     number: i64,
+    /// Pauses between two requests, at most.
+    pub pause_max_us: u64,
     /// How long a request may take.
     pub patience: Duration,
 }
@@ -466,8 +482,14 @@ impl Caller {
             knowledge: knowledge.clone(),
             guess: Rc::default(),
             number,
+            pause_max_us: 12_000,
             patience: Duration::from_secs(2),
         }
+    }
+
+    /// Takes this node for the leader of a vnode.
+    pub fn aim(&self, vnode: VnodeId, node: u16) {
+        self.guess.borrow_mut().insert(vnode.0, node);
     }
 
     pub fn at(&self, sort: i64) -> KeyAt {
@@ -588,7 +610,7 @@ impl Caller {
                 6..9 => drop(self.read(sort).await),
                 _ => drop(self.read_any(sort, self.cluster.draw("node", u64::from(NODES)) as u16).await),
             }
-            let pause = self.cluster.draw("pause", 12_000);
+            let pause = self.cluster.draw("pause", self.pause_max_us);
             self.cluster.inner.world.sleep(Duration::from_micros(pause)).await;
         }
     }
