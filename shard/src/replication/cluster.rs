@@ -58,10 +58,11 @@ pub struct Cluster<R: Runtime> {
     /// Groups that have work.
     pub(super) ready: RefCell<VecDeque<VnodeId>>,
     pub(super) turn_due: Notify,
+    /// Whoever puts groups on that list takes the turn as well.
+    pub(super) driven: Cell<bool>,
     pub(super) outbox: RefCell<Outbox>,
     /// What the log was given, in order.
     pub(super) landings: RefCell<VecDeque<Landing>>,
-    pub(super) given: Notify,
     pub(super) durable: Cell<Position>,
     pub(super) backlog: RefCell<VecDeque<Backlog>>,
     pub(super) backlogged: Notify,
@@ -132,9 +133,9 @@ impl<R: Runtime> Cluster<R> {
             dead: RefCell::default(),
             ready: RefCell::default(),
             turn_due: Notify::new(),
+            driven: Cell::new(false),
             outbox: RefCell::default(),
             landings: RefCell::default(),
-            given: Notify::new(),
             backlog: RefCell::default(),
             backlogged: Notify::new(),
             full: Cell::new(false),
@@ -225,13 +226,15 @@ impl<R: Runtime> Cluster<R> {
     /// Takes turns whenever there is something to do; never returns.
     pub async fn take_turns(&self) {
         loop {
+            // Who was ready when this was woken came first, so what they propose goes into the same turn.
             let due = self.turn_due.notified();
-            // What others do meanwhile goes into the same turn.
-            self.rt.yield_now().await;
-            let idle = self.ready.borrow().is_empty();
-            match idle {
-                true => due.await,
-                false => self.turn(),
+            if self.ready.borrow().is_empty() {
+                due.await;
+                continue;
+            }
+            self.turn();
+            if !self.ready.borrow().is_empty() {
+                self.rt.yield_now().await;
             }
         }
     }
@@ -246,6 +249,7 @@ impl<R: Runtime> Cluster<R> {
 
     /// Does what the groups say, and sends what they have to say.
     pub(super) fn turn(&self) {
+        self.driven.set(true);
         for _ in 0..TURN_GROUPS_MAX {
             let next = self.ready.borrow_mut().pop_front();
             let Some(vnode) = next else { break };
@@ -254,6 +258,10 @@ impl<R: Runtime> Cluster<R> {
             }
         }
         self.post();
+        self.driven.set(false);
+        if !self.ready.borrow().is_empty() {
+            self.turn_due.notify_all();
+        }
     }
 
     fn work(&self, vnode: VnodeId) -> Result<(), Closed> {

@@ -140,6 +140,7 @@ impl<R: Runtime> Cluster<R> {
             return (self.report)(&format!("node {}: a payload between replicas makes no sense", from.0));
         };
         let now = self.rt.now();
+        self.driven.set(true);
         self.hear_beside(from, &beside, now);
         for (vnode, letter) in letters {
             self.step(now, from, vnode, letter);
@@ -175,6 +176,7 @@ impl<R: Runtime> Cluster<R> {
     /// Time passes.
     pub(super) fn tick(&self) {
         let now = self.rt.now();
+        self.driven.set(true);
         self.watch_leaders(now);
         let mut due = Vec::new();
         let mut expired = Vec::new();
@@ -228,7 +230,9 @@ impl<R: Runtime> Cluster<R> {
         let Some(replica) = groups.get_mut(&vnode) else { return };
         if !std::mem::replace(&mut replica.queued, true) {
             self.ready.borrow_mut().push_back(vnode);
-            self.turn_due.notify_all();
+            if !self.driven.get() {
+                self.turn_due.notify_all();
+            }
         }
     }
 }

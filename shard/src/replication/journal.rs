@@ -150,8 +150,6 @@ impl<R: Runtime> Cluster<R> {
         let mut landings = self.landings.borrow_mut();
         assert!(landings.back().is_none_or(|last| last.position < position), "the log's positions grow");
         landings.push_back(Landing { position, vnode, state });
-        drop(landings);
-        self.given.notify_all();
     }
 
     /// All works of a group up to this one are durable: its answers may leave.
@@ -163,11 +161,6 @@ impl<R: Runtime> Cluster<R> {
     /// Follows the log and says what is durable; returns when the log has failed.
     pub async fn follow_log(&self) -> lsm::Error {
         loop {
-            let given = self.given.notified();
-            if self.landings.borrow().is_empty() {
-                given.await;
-                continue;
-            }
             match self.log.durable_beyond(self.durable.get()).await {
                 Ok(durable) => self.landed(durable),
                 Err(error) => return error,
@@ -177,6 +170,7 @@ impl<R: Runtime> Cluster<R> {
 
     pub(super) fn landed(&self, durable: Position) {
         self.durable.set(durable);
+        self.driven.set(true);
         loop {
             let landing = {
                 let mut landings = self.landings.borrow_mut();
