@@ -44,11 +44,11 @@ fn what_to_do(path: &Path) -> String {
     )
 }
 
-/// Sets what a shard takes from the profile. The bandwidth is that of all shards together.
+/// Sets what a shard takes from the profile. Depth and bandwidth are those of all shards together.
 pub fn set(options: &mut ShardOptions, device: &Use) {
-    options.log.writes_in_flight_max = device.log_writes_in_flight;
+    let shards = usize::from(options.identity.shard_count.max(1));
+    options.log.writes_in_flight_max = device.log_writes_of(shards);
     options.tree.readahead_bytes = device.read_ahead_bytes;
     options.tree.transfer_bytes = device.transfer_bytes;
-    let shards = u64::from(options.identity.shard_count.max(1));
-    options.tree.background_bytes_per_second_max = device.background_bytes_per_second / shards;
+    options.tree.background_bytes_per_second_max = device.background_bytes_per_second / shards as u64;
 }

@@ -55,7 +55,7 @@ pub struct Whose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Use {
-    /// Writes of a shard's log that are in flight at once.
+    /// Writes of all shards' logs that are in flight at once; each shard has its share: see [`Use::log_writes_of`].
     pub log_writes_in_flight: usize,
     /// Bytes that a scan reads at once; three such reads are on their way.
     pub read_ahead_bytes: usize,
@@ -117,10 +117,10 @@ const BLOCK_BYTES: usize = 4096;
 const DEPTH_GAIN: f64 = 1.10;
 /// .. and none may take longer than this many times a write that is alone.
 const DEPTH_WAIT: f64 = 3.0;
-/// A size is large enough when it moves this part of what the best one moves.
-const SIZE_ENOUGH: f64 = 0.90;
-/// And no transfer shall hold the device longer than this: a durable write behind it waits so long.
-const TRANSFER_US_MAX: f64 = 4_000.0;
+/// A transfer of twice the size has to move this much more bytes a second ..
+const SIZE_GAIN: f64 = 1.20;
+/// .. and none may hold the device longer than this, in microseconds: a durable write behind it waits so long.
+const SIZE_US_MAX: f64 = 1_000.0;
 /// The part of the device's bytes a second that background work takes at most while clients are there.
 const BACKGROUND_PART: f64 = 0.75;
 
@@ -140,15 +140,22 @@ impl Use {
         Use {
             log_writes_in_flight: log_depth(points)
                 .clamp(*bounds::LOG_WRITES.start(), *bounds::LOG_WRITES.end()),
-            read_ahead_bytes: enough(points, TransferKind::Read, 2)
+            read_ahead_bytes: size(points, TransferKind::Read, 2)
                 .clamp(16 << 10, *bounds::READ_AHEAD_BYTES.end()),
-            transfer_bytes: enough(points, TransferKind::Write, 4)
-                .max(enough(points, TransferKind::Read, 4))
+            transfer_bytes: size(points, TransferKind::Write, 4)
+                .max(size(points, TransferKind::Read, 4))
                 .clamp(64 << 10, 1 << 20),
             background_bytes_per_second: (bytes_per_second as u64)
                 .clamp(*bounds::BACKGROUND.start(), *bounds::BACKGROUND.end()),
             spin_us: spin_us.min(*bounds::SPIN_US.end()),
         }
+    }
+
+    /// The share of one of so many shards: what is left of the device's depth, but no less than four where the device has them, because a
+    /// shard whose log waits for one write before the next is twice as slow as the device.
+    pub fn log_writes_of(&self, shards: usize) -> usize {
+        const LEAST: usize = 4;
+        (self.log_writes_in_flight / shards.max(1)).max(self.log_writes_in_flight.min(LEAST))
     }
 
     fn check(&self) -> Result<(), BadProfile> {
@@ -203,15 +210,22 @@ fn log_depth(points: &[Point]) -> usize {
     knee.depth
 }
 
-/// The smallest size that, with so many in flight, moves nearly as much as the best one does, and holds the device not too long.
-fn enough(points: &[Point], kind: TransferKind, depth: usize) -> usize {
+/// The knee of sizes with so many in flight: larger as long as each doubling moves a fifth more and holds the device not too long.
+fn size(points: &[Point], kind: TransferKind, depth: usize) -> usize {
     let mut sizes: Vec<&Point> =
         points.iter().filter(|point| point.kind == kind && point.depth == depth).collect();
     sizes.sort_by_key(|point| point.size);
-    let may = |point: &&&Point| point.us_p50 <= TRANSFER_US_MAX;
-    let best = sizes.iter().filter(may).map(|point| point.bytes_per_second()).fold(0.0, f64::max);
-    let enough = sizes.iter().filter(may).find(|point| point.bytes_per_second() >= best * SIZE_ENOUGH);
-    enough.or(sizes.first()).map_or(BLOCK_BYTES, |point| point.size)
+    let Some(first) = sizes.first() else { return BLOCK_BYTES };
+    let mut knee = *first;
+    for next in &sizes[1..] {
+        let doublings = (next.size as f64 / knee.size as f64).log2();
+        let gains = next.bytes_per_second() >= knee.bytes_per_second() * SIZE_GAIN.powf(doublings);
+        if !gains || next.us_p50 > SIZE_US_MAX {
+            break;
+        }
+        knee = next;
+    }
+    knee.size
 }
 
 /// How long an idle core may look for work: as long as a durable write takes at most, where all cores that may be used are isolated, so that
