@@ -68,7 +68,7 @@ enum Command {
     /// Print what the findings ask to be set; with --yes, set it
     Apply(ApplyArgs),
     /// Print how to take back what apply did; with --yes, take it back
-    Undo(ApplyArgs),
+    Undo(UndoArgs),
     /// Measure the device of the data directory, and write what torc serve and torc node set by it
     Profile(ProfileArgs),
     /// Write down what was read of this host
@@ -77,6 +77,16 @@ enum Command {
 
 #[derive(ClapArgs, Clone, Debug)]
 struct ApplyArgs {
+    #[command(flatten)]
+    change: UndoArgs,
+
+    /// Only what these checks ask for
+    #[arg(long, value_name = "CHECK,...", value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+#[derive(ClapArgs, Clone, Debug)]
+struct UndoArgs {
     /// Do it
     #[arg(long)]
     yes: bool,
@@ -189,9 +199,13 @@ fn run_apply(args: &Args, apply: &ApplyArgs) -> anyhow::Result<()> {
     if args.host.is_some() {
         bail!("what is set is set on this host: --host is for looking");
     }
+    if let Some(unknown) = apply.only.iter().find(|id| !checks::ids().contains(&id.as_str())) {
+        bail!("--only: there is no check {unknown}, only {}", checks::ids().join(", "));
+    }
     let (facts, measured) = examine(args)?;
-    let findings = checks::judge(&facts, &measured);
-    let plan = change::plan(&findings, root(args));
+    let mut findings = checks::judge(&facts, &measured);
+    findings.retain(|finding| apply.only.is_empty() || apply.only.iter().any(|id| id == finding.id));
+    let (apply, plan) = (&apply.change, change::plan(&findings, root(args)));
     if !apply.yes {
         return say_plan(
             args,
@@ -206,7 +220,7 @@ fn run_apply(args: &Args, apply: &ApplyArgs) -> anyhow::Result<()> {
     say_done(args, &done, &apply.undo_file)
 }
 
-fn run_undo(args: &Args, undo: &ApplyArgs) -> anyhow::Result<()> {
+fn run_undo(args: &Args, undo: &UndoArgs) -> anyhow::Result<()> {
     if args.host.is_some() {
         bail!("what is set is set on this host: --host is for looking");
     }

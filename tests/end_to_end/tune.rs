@@ -120,7 +120,14 @@ fn what_apply_sets_undo_brings_back() {
     assert!(plan.contains("echo 1 > /proc/sys/vm/swappiness") && plan.contains("back: echo 60"), "{plan}");
     assert_eq!(std::fs::read_to_string(&swappiness).unwrap(), "60\n", "without --yes nothing is set");
 
-    let done = text_of(&run("apply", &["--yes"]));
+    let others = text_of(&run("apply", &["--yes", "--only", "huge-pages,clock"]));
+    assert!(others.contains("nothing had to be set"), "{others}");
+    let unknown = run("apply", &["--only", "nonsense"]);
+    assert!(
+        !unknown.status.success() && String::from_utf8_lossy(&unknown.stderr).contains("no check nonsense"),
+        "{unknown:?}"
+    );
+    let done = text_of(&run("apply", &["--yes", "--only", "swap"]));
     assert!(done.contains("done    echo 1 > /proc/sys/vm/swappiness"), "{done}");
     assert_eq!(std::fs::read_to_string(&swappiness).unwrap(), "1");
     let undo = text_of(&run("undo", &[]));

@@ -125,7 +125,7 @@ pub fn plan(findings: &[Finding], root: &Path) -> Vec<Write> {
             let Step::Write { path, value } = step else { continue };
             let Ok(old) = read(root, path) else { continue };
             let is_known = plan.iter().any(|known| known.path == *path);
-            if old != *value && !is_known {
+            if !same(path, &old, value) && !is_known {
                 plan.push(Write {
                     check: finding.id.to_owned(),
                     path: path.clone(),
@@ -161,7 +161,7 @@ fn done(root: &Path, write: Write) -> Done {
         Err(error) => Some(error.to_string()),
         Ok(()) => read(root, &write.path)
             .ok()
-            .filter(|now| *now != write.value)
+            .filter(|now| !same(&write.path, now, &write.value))
             .map(|now| format!("it says {now} nevertheless")),
     };
     Done { write, failed }
@@ -190,7 +190,7 @@ pub fn undo(root: &Path, undo_file: &Path) -> Result<Vec<Done>, ChangeError> {
             old: now.clone(),
             value: one.old.clone(),
         };
-        let is_others = now != one.value && now != one.old;
+        let is_others = !same(&one.path, &now, &one.value) && !same(&one.path, &now, &one.old);
         let failed = match is_others {
             true => Some(format!("somebody else has set it to {now} meanwhile: left alone")),
             false => done(root, write.clone()).failed,
@@ -252,6 +252,12 @@ fn save(path: &Path, kept: &UndoFile) -> Result<(), ChangeError> {
 
 fn is_writable(path: &str) -> bool {
     WRITABLE.iter().any(|top| path.starts_with(top)) && !path.split('/').any(|part| part == "..")
+}
+
+/// Whether two texts mean the same to a file: masks of cpus come back with as many zeros in front as the kernel has cpus.
+fn same(path: &str, one: &str, other: &str) -> bool {
+    let digits = |mask: &str| mask.replace(',', "").trim_start_matches('0').to_owned();
+    one == other || (path.ends_with("/rps_cpus") && digits(one) == digits(other))
 }
 
 /// What a file says, as it would be written: of a choice, the word in brackets.

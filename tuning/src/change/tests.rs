@@ -12,6 +12,17 @@ fn only_what_lies_in_proc_and_sys_is_written() {
 }
 
 #[test]
+fn masks_are_the_same_with_more_zeros() {
+    let check = |path: &str, one: &str, other: &str, expected| {
+        assert_eq!(same(path, one, other), expected, "{one} {other}")
+    };
+    check("/sys/class/net/eth0/queues/rx-0/rps_cpus", "f", "00000000,0000000f", true);
+    check("/sys/class/net/eth0/queues/rx-0/rps_cpus", "1,00000000", "00000001,00000000", true);
+    check("/sys/class/net/eth0/queues/rx-0/rps_cpus", "f", "1f", false);
+    check("/proc/sys/vm/swappiness", "01", "1", false);
+}
+
+#[test]
 fn commands_say_both_ways() {
     let write = Write {
         check: "swap".to_owned(),

@@ -30,7 +30,12 @@ fn it_is_measured_in_bounded_time_and_nothing_is_left_behind() {
     let clock = measured.clock.get().unwrap();
     assert!(clock.us_p50 > 0.0 && clock.us_p50 <= clock.us_p99 && clock.us_p99 <= clock.us_max);
     assert!(measured.timer.get().is_some() && measured.gaps.get().is_some());
-    assert_eq!(measured.messages.get().is_some(), facts.cpus.allowed.len() > 1);
+    let answers = measured.messages.get().is_some();
+    assert!(
+        answers || !measured.messages.why_not().is_empty(),
+        "an echo that is not let run in time is told"
+    );
+    assert!(!answers || facts.cpus.allowed.len() > 1);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     let findings = checks::judge(&facts, &measured);
     let text = show::findings(&findings);
