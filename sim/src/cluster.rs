@@ -196,7 +196,7 @@ impl Cluster {
 
     /// The id that a node's directory is founded with.
     pub fn id_of(&self, index: usize) -> u128 {
-        u128::from(self.inner.dice.roll("node id", index as u64)) << 64 | index as u128 + 1
+        (u128::from(self.inner.dice.roll("node id", index as u64)) << 64) | (index as u128 + 1)
     }
 
     /// Lays out the ring for the founding nodes, tells each of them, and starts everything.
