@@ -113,10 +113,11 @@ pub mod bounds {
 
 const BLOCK_BYTES: usize = 4096;
 
-/// Another write in flight has to bring this much more writes a second ..
-const DEPTH_GAIN: f64 = 1.10;
-/// .. and none may take longer than this many times a write that is alone.
-const DEPTH_WAIT: f64 = 3.0;
+/// Twice as many writes in flight have to bring this much more writes a second: each costs the core some ten microseconds, which it
+/// lacks for requests ..
+const DEPTH_GAIN: f64 = 1.25;
+/// .. and none may take longer than this many times a write that is alone: beyond it a larger batch serves its requests as well.
+const DEPTH_WAIT: f64 = 2.0;
 /// A transfer of twice the size has to move this much more bytes a second ..
 const SIZE_GAIN: f64 = 1.20;
 /// .. and none may hold the device longer than this, in microseconds: a durable write behind it waits so long.
@@ -191,7 +192,7 @@ impl Use {
     }
 }
 
-/// The knee of small durable writes: deeper as long as each doubling brings a tenth more and nobody waits three times as long.
+/// The knee of small durable writes: deeper as long as each doubling brings a quarter more and nobody waits twice as long.
 fn log_depth(points: &[Point]) -> usize {
     let mut small: Vec<&Point> = points
         .iter()
