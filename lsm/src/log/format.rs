@@ -22,6 +22,8 @@ const _: () = assert!(BLOCK_BYTES.is_multiple_of(512) && BATCH_HEADER_BYTES.is_m
 
 /// No lsn and no position of a log comes near this: 2^63.
 const COUNT_MAX: u64 = 1 << 63;
+/// Nor does the number of a segment; a name that has it was not given by a log, and would leave no number for the next.
+pub(crate) const SEQ_MAX: u64 = COUNT_MAX;
 
 /// `bytes` rounded up to whole blocks.
 pub(crate) fn padded(bytes: usize) -> usize {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use runtime::Runtime;
 
 use super::LogOptions;
-use super::format::{FORMAT_VERSION, Name, NoHeader, SegmentHeader};
+use super::format::{FORMAT_VERSION, Name, NoHeader, SEQ_MAX, SegmentHeader};
 use super::segment::Reader;
 use crate::Error;
 
@@ -55,6 +55,9 @@ pub(crate) async fn survey_what_is_there<R: Runtime>(rt: &R, options: &LogOption
     for entry in rt.list(dir).await.map_err(io)? {
         let Some(name) = Name::parse(&entry.name).filter(|_| !entry.is_dir) else { continue };
         let path = dir.join(&entry.name);
+        if name.seq >= SEQ_MAX {
+            return Err(Error::corrupt(&path, 0, "no log comes to a segment of this number"));
+        }
         let header = read_header(rt, &path, options).await?;
         found.push(Found { name, path, size: entry.size, header });
     }

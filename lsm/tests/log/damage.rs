@@ -5,7 +5,7 @@ use lsm::Error;
 use lsm::log::{Canary, LogOptions};
 use runtime::sim::Chance;
 
-use crate::world::{Bench, record, small};
+use crate::world::{Bench, DIR, record, small};
 
 const RECORDS: u64 = 60;
 
@@ -205,6 +205,20 @@ fn a_missing_segment_is_noticed() {
         }
     }
     assert!(refused >= 3 && vanished <= 1, "{refused} refused, {vanished} not noticed");
+}
+
+#[test]
+fn a_segment_number_that_leaves_no_next_one_is_refused() {
+    for number in ["ffffffffffffffff", "8000000000000000"] {
+        let options = small();
+        let bench = written(4, &options);
+        let disk = bench.world.disk(bench.node);
+        let path = format!("{DIR}/{number}-0000000000000000.log");
+        disk.write_file(&path, &vec![0; options.segment_bytes as usize]);
+        assert_eq!(open(&bench, &options), Verdict::Refused { path: path.clone(), offset: 0 });
+        disk.remove_file(&path);
+        assert_eq!(open(&bench, &options), Verdict::Whole);
+    }
 }
 
 #[test]
