@@ -10,7 +10,7 @@
 //!    write-ahead log, and [`Tree::flushed_mark`] says from where on it is still needed.
 //! 2. At `memtable_bytes` the memtable becomes immutable; the flusher writes it to a level 0 SSTable, syncs file and
 //!    directory, and appends one edit with SSTable, marks and dropped ranges to the manifest (L1, L3).
-//! 3. The compactor merges levels, the janitor removes files that no version and no view holds.
+//! 3. The compactor merges levels, the remover frees files that no version and no view holds.
 //! 4. A read takes one `State` (memtables and version) and goes through it from new to old.
 //!
 //! Promises: after a crash the tree holds, per stream, exactly the writes up to its flushed mark, batches whole. A
@@ -24,6 +24,7 @@ mod commit;
 pub(crate) mod options;
 mod pacer;
 mod recovery;
+mod remover;
 mod scrubber;
 #[cfg(test)]
 mod tests;
@@ -488,6 +489,7 @@ impl<R: Runtime> Inner<R> {
             level_tables: std::array::from_fn(|level| levels[level].len()),
             level_bytes: std::array::from_fn(|level| levels[level].iter().map(|table| table.meta.size).sum()),
             tables_pinned: self.tables.pinned.get(),
+            freeing_bytes: self.tables.freeing_bytes.get(),
             dropped_ranges: state.version.drops.len()
                 + state.memtables().map(|memtable| memtable.drops().len()).sum::<usize>(),
             views: self.tables.views.get(),

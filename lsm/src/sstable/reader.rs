@@ -40,8 +40,10 @@ pub(crate) struct Tables<R: Runtime> {
     pub(crate) cache: RefCell<Cache>,
     pub(crate) figures: Figures,
     /// SSTables whose files can go: no version names them and no reader holds them.
-    pub(crate) rubbish: RefCell<Vec<u64>>,
+    pub(crate) rubbish: RefCell<VecDeque<Rubbish>>,
     pub(crate) rubbish_added: Notify,
+    /// Bytes of those, and of the one that is being removed.
+    pub(crate) freeing_bytes: Cell<u64>,
     /// SSTables that left the tree but are still held.
     pub(crate) pinned: Cell<usize>,
     /// Views that are alive, themselves or by their scans.
@@ -50,6 +52,13 @@ pub(crate) struct Tables<R: Runtime> {
     pub(crate) flights: Flights,
     open: RefCell<VecDeque<Weak<dyn Closable>>>,
     open_max: usize,
+}
+
+/// An SSTable whose file can go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rubbish {
+    pub(crate) id: u64,
+    pub(crate) size: u64,
 }
 
 /// Counted since the start.
@@ -81,6 +90,7 @@ impl<R: Runtime> Tables<R> {
             figures: Figures::default(),
             rubbish: RefCell::default(),
             rubbish_added: Notify::new(),
+            freeing_bytes: Cell::new(0),
             pinned: Cell::new(0),
             views: Cell::new(0),
             opener: Opener::default(),
@@ -88,6 +98,13 @@ impl<R: Runtime> Tables<R> {
             open: RefCell::default(),
             open_max: options.tables_open_max.max(1),
         })
+    }
+
+    /// Nobody holds this SSTable any more: its file can go.
+    pub(crate) fn discard(&self, meta: &TableMeta) {
+        self.rubbish.borrow_mut().push_back(Rubbish { id: meta.id, size: meta.size });
+        count(&self.freeing_bytes, meta.size);
+        self.rubbish_added.notify_all();
     }
 
     /// Counts one more open reader, and closes the one that was not used for longest if that is one too many.
@@ -313,8 +330,7 @@ impl<R: Runtime> Drop for Table<R> {
     fn drop(&mut self) {
         if self.obsolete.get() {
             self.tables.pinned.set(self.tables.pinned.get() - 1);
-            self.tables.rubbish.borrow_mut().push(self.meta.id);
-            self.tables.rubbish_added.notify_all();
+            self.tables.discard(&self.meta);
         }
     }
 }

@@ -43,8 +43,7 @@ impl<R: Runtime> Inner<R> {
         if matches!(appended, Ok(()) | Err(Error::Full { .. })) {
             if appended.is_ok() {
                 self.install(&edit, manifest.picture(), change.flushed.as_ref());
-                self.tables.rubbish.borrow_mut().extend(unwanted);
-                self.tables.rubbish_added.notify_all();
+                unwanted.iter().for_each(|meta| self.tables.discard(meta));
             }
             self.manifest_bytes.set(manifest.bytes());
             self.manifest.borrow_mut().replace(manifest);
@@ -54,7 +53,7 @@ impl<R: Runtime> Inner<R> {
 
     /// The edit that makes `change` of `picture`: also SSTables that a dropped range hides as a whole go with it, and
     /// drops that have nothing left to hide. Beside it, new SSTables that are hidden already and do not come at all.
-    fn edit(&self, picture: &Picture, change: &Change) -> (Edit, Vec<u64>) {
+    fn edit(&self, picture: &Picture, change: &Change) -> (Edit, Vec<TableMeta>) {
         let mut edit = Edit {
             next_file_id: self.next_file_id.get(),
             last_sequence: picture.last_sequence,
@@ -73,7 +72,7 @@ impl<R: Runtime> Inner<R> {
 
     /// Takes what dropped ranges hide as a whole out of the tree that `edit` makes, and drops that hide nothing any more.
     /// A tree has hardly ever any: then its SSTables, of which it may have many, are not even looked at.
-    fn apply_drops(&self, picture: &Picture, edit: &mut Edit) -> Vec<u64> {
+    fn apply_drops(&self, picture: &Picture, edit: &mut Edit) -> Vec<TableMeta> {
         let drops: Vec<DroppedRange> = picture.drops.iter().chain(&edit.drops).cloned().collect();
         if drops.is_empty() {
             return Vec::new();
@@ -87,10 +86,12 @@ impl<R: Runtime> Inner<R> {
             |meta: &TableMeta| drops.iter().any(|drop| hides_all(drop, meta)) && !busy.contains(&meta.id);
         let (gone, left): (Vec<_>, Vec<_>) = after.into_iter().partition(is_gone);
         let mut unwanted = Vec::new();
-        for id in gone.iter().map(|meta| meta.id) {
-            edit.added.retain(|(_, meta)| meta.id != id);
-            let goes = if picture.tables.contains_key(&id) { &mut edit.removed } else { &mut unwanted };
-            goes.push(id);
+        for gone in gone {
+            edit.added.retain(|(_, meta)| meta.id != gone.id);
+            match picture.tables.contains_key(&gone.id) {
+                true => edit.removed.push(gone.id),
+                false => unwanted.push(gone),
+            }
         }
         let idle = drops.iter().filter(|drop| !left.iter().any(|meta| may_hide(drop, meta)));
         edit.retired = idle.map(|drop| drop.sequence).collect();

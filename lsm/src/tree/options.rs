@@ -204,6 +204,8 @@ pub struct TreeStats {
     pub level_bytes: [u64; LEVEL_COUNT],
     /// SSTables that no version names any more but a view still reads.
     pub tables_pinned: usize,
+    /// Bytes of SSTables that nobody reads any more and that are being removed.
+    pub freeing_bytes: u64,
     /// Ranges that are dropped but not yet gone from every SSTable.
     pub dropped_ranges: usize,
     /// Views and scans that are alive.

@@ -1,4 +1,4 @@
-//! The background tasks: flusher, compactor, janitor; `pacer` has the pulse, `scrubber` itself.
+//! The background tasks: flusher, compactor, janitor; `pacer` has the pulse, `remover` and `scrubber` themselves.
 //!
 //! Each looks for something to do, does it, and waits for a notice. What failed for lack of space, or because an input
 //! could not be read, is tried again after a pause that doubles; what failed while writing poisons the tree.
@@ -13,6 +13,7 @@ use runtime::{Class, Runtime, Wall};
 use super::Inner;
 use super::commit::Change;
 use super::pacer::{Pacer, pulse};
+use super::remover::remover;
 use super::scrubber::scrubber;
 use crate::Error;
 use crate::batch::Direction;
@@ -49,7 +50,8 @@ impl<R: Runtime> Tasks<R> {
         // In the class whose waits it measures.
         let pulse = runtime.spawn(Class::Foreground, pulse(inner.clone()));
         let scrubber = runtime.spawn(Class::Background, scrubber(inner.clone()));
-        Tasks { running: RefCell::new(vec![flusher, compactor, janitor, pulse, scrubber]) }
+        let remover = runtime.spawn(Class::Background, remover(inner.clone()));
+        Tasks { running: RefCell::new(vec![flusher, compactor, janitor, pulse, scrubber, remover]) }
     }
 
     /// Resolves when all have ended, which they do once the tree is closing.
@@ -104,21 +106,18 @@ async fn compactor<R: Runtime>(inner: Rc<Inner<R>>) {
     }
 }
 
-/// Removes the files of SSTables that nobody holds any more, and frees memtables that were flushed.
+/// Frees memtables that were flushed and still read then.
 async fn janitor<R: Runtime>(inner: Rc<Inner<R>>) {
     loop {
-        let (work, added) = (inner.work.notified(), inner.tables.rubbish_added.notified());
+        let work = inner.work.notified();
         if inner.is_stopping() {
             return;
         }
-        let rubbish = std::mem::take(&mut *inner.tables.rubbish.borrow_mut());
-        let done = rubbish.is_empty();
-        inner.remove_files(&rubbish).await;
         let still_read = inner.free_memtables().await;
-        if done && still_read {
-            select(select(work, added), inner.runtime.sleep(FREE_PAUSE)).await;
-        } else if done {
-            select(work, added).await;
+        if still_read {
+            select(work, inner.runtime.sleep(FREE_PAUSE)).await;
+        } else {
+            work.await;
         }
     }
 }
@@ -389,7 +388,7 @@ impl<R: Runtime> Inner<R> {
     }
 
     /// Removes files that nothing names. One that cannot be removed is an orphan for the next start.
-    async fn remove_files(&self, ids: &[u64]) {
+    pub(super) async fn remove_files(&self, ids: &[u64]) {
         for id in ids {
             let _ = self.runtime.remove(&self.options.dir.join(file_name(*id))).await;
         }

@@ -152,7 +152,7 @@ impl Engine {
             self.rt.sleep(Duration::from_millis(10)).await;
             let stats = self.tree.stats();
             let moved = std::mem::replace(&mut compactions, stats.compactions) != stats.compactions;
-            let owes = stats.compaction_debt_bytes > 0 || stats.level_tables[0] >= LEVEL0_TABLES;
+            let owes = stats.compaction_debt_bytes > 0 || stats.level_tables[0] >= LEVEL0_TABLES || stats.freeing_bytes > 0;
             calm = if moved || owes { 0 } else { calm + 1 };
         }
     }

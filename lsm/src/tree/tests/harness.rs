@@ -264,7 +264,12 @@ pub(super) async fn settle<R: Runtime>(tree: &Tree<R>) {
     while quiet < 3 {
         tree.inner.runtime.sleep(Duration::from_millis(20)).await;
         let stats = tree.stats();
-        let now = (stats.flushes, stats.compactions, stats.tables_moved, stats.tables_pinned);
+        let now = (
+            stats.flushes,
+            stats.compactions,
+            stats.tables_moved,
+            stats.tables_pinned + stats.freeing_bytes as usize,
+        );
         quiet = if before == Some(now) { quiet + 1 } else { 0 };
         before = Some(now);
     }
