@@ -6,8 +6,9 @@
 //! that were asked for another round. So a scan, which asks for each block once, washes through the small queue only.
 //!
 //! Keyed by (file id, offset). File ids are never reused, so blocks of removed files need no purge: nobody asks for
-//! them and they go by themselves. Who asks for the same block again and again keeps a hint, the slot where it was: a hit
-//! by hint touches one line of memory where the map would touch three.
+//! them and they go by themselves. Partitions, which come when their file is written and not when somebody asks, are
+//! forgotten with it all the same ([`Cache::forget`]): compaction would fill the cache with them. Who asks for the same block
+//! again and again keeps a hint, the slot where it was: a hit by hint touches one line of memory where the map would touch three.
 //!
 //! The bound holds for what the blocks cost in all, not for their content alone: `lsm/tests/memory` counts it.
 
@@ -27,6 +28,8 @@ const USES_MAX: u8 = 3;
 /// What a cached block costs beside its bytes: slot (48, in a vector that grows by doubling), map entry (25 at a load of
 /// 7/16 to 7/8), queue place, ghost, the block's own head (56), and what the allocator adds to two pieces.
 pub(crate) const OVERHEAD_BYTES: usize = 224;
+/// Slots without a block that may stand in the queues; beyond that, as many as there are blocks.
+const FORGOTTEN_MAX: usize = 1024;
 /// No slot.
 const NO_SLOT: u32 = u32::MAX;
 /// Nobody's place.
@@ -65,6 +68,8 @@ pub(crate) struct Cache {
     main: VecDeque<u32>,
     small_bytes: usize,
     main_bytes: usize,
+    /// Slots in the queues whose block was forgotten.
+    forgotten: usize,
     ghosts: Ghosts,
     hits: u64,
     misses: u64,
@@ -72,10 +77,11 @@ pub(crate) struct Cache {
 
 struct Slot {
     place: Place,
-    /// `None` only while the slot is free.
+    /// `None` only while the slot is free, or forgotten and still in its queue.
     cached: Option<Cached>,
     bytes: usize,
     uses: u8,
+    in_main: bool,
 }
 
 impl Cache {
@@ -91,6 +97,7 @@ impl Cache {
             main: VecDeque::new(),
             small_bytes: 0,
             main_bytes: 0,
+            forgotten: 0,
             ghosts: Ghosts::default(),
             hits: 0,
             misses: 0,
@@ -122,9 +129,14 @@ impl Cache {
         self.map.contains_key(&place)
     }
 
-    /// Puts in a verified block of `bytes`. One that is there already stays.
+    /// Puts in a verified block of `bytes` that was read because it was not here. One that is there already stays.
     pub(crate) fn insert(&mut self, place: Place, cached: Cached, bytes: usize, hint: &Hint) {
         self.misses += 1;
+        self.put(place, cached, bytes, hint);
+    }
+
+    /// Puts in a block that nobody has asked for yet.
+    pub(crate) fn put(&mut self, place: Place, cached: Cached, bytes: usize, hint: &Hint) {
         let bytes = bytes + OVERHEAD_BYTES;
         if bytes > self.bytes_max / 2 || self.map.contains_key(&place) {
             return;
@@ -132,16 +144,49 @@ impl Cache {
         while self.bytes() + bytes > self.bytes_max {
             self.evict();
         }
-        let index = self.take_slot(Slot { place, cached: Some(cached), bytes, uses: 0 });
+        let in_main = self.ghosts.take(place);
+        let index = self.take_slot(Slot { place, cached: Some(cached), bytes, uses: 0, in_main });
         hint.0.set(index);
         self.map.insert(place, index);
-        if self.ghosts.take(place) {
+        if in_main {
             self.main.push_back(index);
             self.main_bytes += bytes;
         } else {
             self.small.push_back(index);
             self.small_bytes += bytes;
         }
+    }
+
+    /// Lets go of the block at `place`: its file is gone, and nobody will ask for it.
+    pub(crate) fn forget(&mut self, place: Place) {
+        let Some(index) = self.map.remove(&place) else { return };
+        let slot = &mut self.slots[index as usize];
+        if slot.in_main {
+            self.main_bytes -= slot.bytes;
+        } else {
+            self.small_bytes -= slot.bytes;
+        }
+        (slot.cached, slot.place, slot.bytes) = (None, NOWHERE, 0);
+        // Its place in the queue goes when it is its turn, or when there are too many of them.
+        self.forgotten += 1;
+        if self.forgotten > self.map.len().max(FORGOTTEN_MAX) {
+            self.sweep();
+        }
+    }
+
+    /// Takes the slots that were forgotten out of the queues.
+    fn sweep(&mut self) {
+        let (slots, free) = (&self.slots, &mut self.free);
+        for queue in [&mut self.small, &mut self.main] {
+            queue.retain(|&index| {
+                let kept = slots[index as usize].cached.is_some();
+                if !kept {
+                    free.push(index);
+                }
+                kept
+            });
+        }
+        self.forgotten = 0;
     }
 
     /// Bytes in use.
@@ -166,10 +211,13 @@ impl Cache {
     /// The small queue's head goes, or moves to the main queue if it was used.
     fn evict_small(&mut self) {
         let index = self.small.pop_front().expect("the caller looked");
+        if self.is_forgotten(index) {
+            return;
+        }
         let slot = &mut self.slots[index as usize];
         self.small_bytes -= slot.bytes;
         if slot.uses > 0 {
-            slot.uses = 0;
+            (slot.uses, slot.in_main) = (0, true);
             self.main_bytes += slot.bytes;
             self.main.push_back(index);
             return;
@@ -182,6 +230,9 @@ impl Cache {
     /// The main queue's head goes, or takes another round if it was used.
     fn evict_main(&mut self) {
         let index = self.main.pop_front().expect("bytes are in use, so one queue holds a block");
+        if self.is_forgotten(index) {
+            return;
+        }
         let slot = &mut self.slots[index as usize];
         if slot.uses > 0 {
             slot.uses -= 1;
@@ -190,6 +241,16 @@ impl Cache {
         }
         self.main_bytes -= slot.bytes;
         self.release(index);
+    }
+
+    /// Whether a slot that left its queue has no block any more; it is free then.
+    fn is_forgotten(&mut self, index: u32) -> bool {
+        let forgotten = self.slots[index as usize].cached.is_none();
+        if forgotten {
+            self.forgotten -= 1;
+            self.free.push(index);
+        }
+        forgotten
     }
 
     fn release(&mut self, index: u32) {

@@ -101,6 +101,37 @@ fn what_is_larger_than_half_the_cache_is_not_kept() {
     assert_eq!(none.hits_and_misses(), (0, 1));
 }
 
+#[test]
+fn what_is_forgotten_takes_no_room() {
+    let mut cache = Cache::new(100 * BLOCK, 1);
+    for round in 0..100 {
+        for offset in 0..60 {
+            insert(&mut cache, round * 100 + offset);
+            if offset % 2 == 0 {
+                uses(&mut cache, round * 100 + offset);
+            }
+        }
+        for offset in 0..60 {
+            cache.forget(place(round * 100 + offset));
+            cache.forget(place(round * 100 + offset));
+            assert!(!uses(&mut cache, round * 100 + offset));
+        }
+        assert_eq!((cache.bytes(), cache.map.len()), (0, 0));
+        assert!(cache.slots.len() <= FORGOTTEN_MAX + 60, "round {round}: {} slots", cache.slots.len());
+    }
+    // What was forgotten in the main queue, and stands in the way when that is full.
+    for offset in 0..200 {
+        insert(&mut cache, offset);
+        uses(&mut cache, offset);
+        cache.forget(place(offset / 2));
+        assert!(cache.bytes() <= 100 * BLOCK);
+        assert_eq!(cache.bytes(), cache.map.len() * BLOCK);
+        assert_eq!(cache.map.len() + cache.forgotten, cache.small.len() + cache.main.len());
+        assert_eq!(cache.slots.len(), cache.free.len() + cache.small.len() + cache.main.len());
+    }
+    assert!((100..200).all(|offset| uses(&mut cache, offset)), "they fit, as the others are gone");
+}
+
 /// The least recently used goes: what the cache is compared with.
 #[derive(Default)]
 struct Lru {

@@ -6,9 +6,8 @@ use runtime::Runtime;
 
 use crate::Error;
 use crate::scan::Merge;
-use crate::sstable::TableMeta;
 use crate::sstable::block::{Entry, Goal};
-use crate::sstable::builder::{BuilderOptions, TableBuilder};
+use crate::sstable::builder::{BuilderOptions, Built, TableBuilder};
 use crate::sstable::reader::{Table, Tables};
 use crate::tree::options::Canary;
 use crate::version::DroppedRange;
@@ -83,7 +82,7 @@ pub(crate) async fn run<R: Runtime>(
     ids: &mut Vec<u64>,
     hooks: Hooks<'_>,
     spend: impl AsyncFn(u64),
-) -> Result<Vec<TableMeta>, Failure> {
+) -> Result<Vec<Built<R>>, Failure> {
     let mut outputs = Vec::new();
     let mut builder: Option<TableBuilder<R>> = None;
     let (mut since, mut seams) = (Since::default(), Seams::default());

@@ -71,10 +71,26 @@ impl<R: Runtime> TableFile<R> {
         Ok(TableFile { tables: tables.clone(), file, path, seal, size: meta.size })
     }
 
+    /// A file that was just written, through the handle that wrote it.
+    pub(crate) fn written(
+        tables: &Rc<Tables<R>>,
+        file: R::File,
+        path: PathBuf,
+        seal: Seal,
+        size: u64,
+    ) -> TableFile<R> {
+        TableFile { tables: tables.clone(), file, path, seal, size }
+    }
+
     /// Whether a handle names a place where a block can be.
     pub(crate) fn has_room_for(&self, handle: &Handle) -> bool {
         let end = handle.offset.checked_add(u64::from(handle.size));
         handle.size as usize > TRAILER_BYTES && end.is_some_and(|end| end <= self.size)
+    }
+
+    /// The block at `handle` need not be cached any more.
+    pub(crate) fn forget(&self, handle: Handle) {
+        self.tables.cache.borrow_mut().forget(self.place(handle));
     }
 
     /// The block at `handle`, if it is cached.

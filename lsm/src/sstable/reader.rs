@@ -172,6 +172,21 @@ impl<R: Runtime> Table<R> {
         })
     }
 
+    /// An SSTable that is open already.
+    pub(crate) fn opened(tables: &Rc<Tables<R>>, meta: TableMeta, reader: Rc<Reader<R>>) -> Rc<Table<R>> {
+        let table = Table::new(tables, meta);
+        table.keep(reader);
+        table
+    }
+
+    /// Keeps the open file for whoever looks next.
+    fn keep(self: &Rc<Self>, reader: Rc<Reader<R>>) {
+        if self.reader.borrow_mut().replace(reader).is_none() {
+            let weak = Rc::downgrade(self);
+            self.tables.opened(weak);
+        }
+    }
+
     /// The write of `key` in this SSTable, as far as memory goes; `hash` is its filter hash.
     #[inline]
     pub(crate) fn get_now(&self, key: &[u8], hash: u64) -> Result<Step<R>, Error> {
@@ -281,10 +296,7 @@ impl<R: Runtime> Table<R> {
             return Ok(reader);
         }
         let reader = Rc::new(Reader::open(&self.tables, &self.meta).await?);
-        if self.reader.borrow_mut().replace(reader.clone()).is_none() {
-            let weak = Rc::downgrade(self);
-            self.tables.opened(weak);
-        }
+        self.keep(reader.clone());
         Ok(reader)
     }
 
@@ -329,6 +341,9 @@ impl<R: Runtime> Closable for Table<R> {
 impl<R: Runtime> Drop for Table<R> {
     fn drop(&mut self) {
         if self.obsolete.get() {
+            if let Some(reader) = self.reader.get_mut() {
+                reader.forget_partitions();
+            }
             self.tables.pinned.set(self.tables.pinned.get() - 1);
             self.tables.discard(&self.meta);
         }
@@ -371,6 +386,17 @@ impl<R: Runtime> Reader<R> {
         let top = file.parsed(top, top_offset)?;
         let hints = (0..top.len()).map(|_| Hint::default()).collect();
         Ok(Reader { file, top, top_offset, hints, properties: footer.properties })
+    }
+
+    /// The reader of a file that was just written: its top index is still in memory.
+    pub(crate) fn written(file: TableFile<R>, top: Index, top_offset: u64, properties: Handle) -> Reader<R> {
+        let hints = (0..top.len()).map(|_| Hint::default()).collect();
+        Reader { file, top, top_offset, hints, properties }
+    }
+
+    /// The file goes: its partitions leave the cache.
+    fn forget_partitions(&self) {
+        (0..self.top.len()).for_each(|at| self.file.forget(self.top.handle(at)));
     }
 
     /// Partition `at`, if it is in memory.

@@ -221,6 +221,7 @@ fn builder_options(block_bytes: usize, compression: Compression) -> BuilderOptio
         transfer_bytes: 16384,
         compression,
         filter_bits: 10,
+        keep: false,
         drops_applied: 5,
     }
 }
@@ -235,7 +236,7 @@ async fn build(
     for (key, (sequence, value)) in entries {
         builder.add(Entry { key, sequence: *sequence, value: value.as_deref() }).await?;
     }
-    Ok(Table::new(tables, builder.finish().await?))
+    Ok(Table::new(tables, builder.finish().await?.meta))
 }
 
 async fn check_table(table: &Rc<Table<SimRuntime>>, entries: &Entries) -> Result<(), Error> {

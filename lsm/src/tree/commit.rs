@@ -11,23 +11,30 @@ use crate::compaction::{self, hides_all, may_hide};
 use crate::manifest::{Edit, Picture};
 use crate::memtable::Memtable;
 use crate::sstable::TableMeta;
-use crate::sstable::reader::Table;
+use crate::sstable::reader::{Reader, Table};
 use crate::tree::options::Canary;
 use crate::version::{DroppedRange, State};
 
 /// What a flush or compaction has to say.
-#[derive(Default)]
-pub(super) struct Change {
+pub(super) struct Change<R: Runtime> {
     pub(super) added: Vec<(usize, TableMeta)>,
     pub(super) removed: Vec<u64>,
     /// The memtable that the new SSTables hold.
     pub(super) flushed: Option<Rc<Memtable>>,
+    /// Of the SSTables that are new, those that are open already.
+    pub(super) readers: Vec<Rc<Reader<R>>>,
+}
+
+impl<R: Runtime> Default for Change<R> {
+    fn default() -> Change<R> {
+        Change { added: Vec::new(), removed: Vec::new(), flushed: None, readers: Vec::new() }
+    }
 }
 
 impl<R: Runtime> Inner<R> {
     /// Puts a change into effect. [`Error::Full`] leaves everything as it was; any other error is final, whether the
     /// edit is on the disk is not known.
-    pub(super) async fn commit(&self, change: Change) -> Result<(), Error> {
+    pub(super) async fn commit(&self, change: Change<R>) -> Result<(), Error> {
         if !change.added.is_empty() && self.options.canary != Canary::SkipDirSync {
             let dir = &self.options.dir;
             // Whatever the reason: a sync that failed is never tried again (L1), so this is not `Full`.
@@ -42,7 +49,7 @@ impl<R: Runtime> Inner<R> {
         let appended = manifest.append(&edit).await;
         if matches!(appended, Ok(()) | Err(Error::Full { .. })) {
             if appended.is_ok() {
-                self.install(&edit, manifest.picture(), change.flushed.as_ref());
+                self.install(&edit, manifest.picture(), &change);
                 unwanted.iter().for_each(|meta| self.tables.discard(meta));
             }
             self.manifest_bytes.set(manifest.bytes());
@@ -53,7 +60,7 @@ impl<R: Runtime> Inner<R> {
 
     /// The edit that makes `change` of `picture`: also SSTables that a dropped range hides as a whole go with it, and
     /// drops that have nothing left to hide. Beside it, new SSTables that are hidden already and do not come at all.
-    fn edit(&self, picture: &Picture, change: &Change) -> (Edit, Vec<TableMeta>) {
+    fn edit(&self, picture: &Picture, change: &Change<R>) -> (Edit, Vec<TableMeta>) {
         let mut edit = Edit {
             next_file_id: self.next_file_id.get(),
             last_sequence: picture.last_sequence,
@@ -99,13 +106,17 @@ impl<R: Runtime> Inner<R> {
     }
 
     /// Shows the edit to reads that begin from now on. The cost is that of the edit, not of the tree.
-    fn install(&self, edit: &Edit, picture: &Picture, flushed: Option<&Rc<Memtable>>) {
+    fn install(&self, edit: &Edit, picture: &Picture, change: &Change<R>) {
+        let flushed = change.flushed.as_ref();
         let old = self.state.borrow().clone();
         let moved: BTreeSet<u64> = edit.added.iter().map(|(_, meta)| meta.id).collect();
         let known = old.version.tables().filter(|table| moved.contains(&table.meta.id));
         let known: BTreeMap<u64, Rc<Table<R>>> = known.map(|table| (table.meta.id, table.clone())).collect();
-        let table = |meta: &TableMeta| {
-            known.get(&meta.id).cloned().unwrap_or_else(|| Table::new(&self.tables, meta.clone()))
+        let open = |id: u64| change.readers.iter().find(|reader| reader.file.seal.file == id).cloned();
+        let table = |meta: &TableMeta| match (known.get(&meta.id), open(meta.id)) {
+            (Some(known), _) => known.clone(),
+            (None, Some(reader)) => Table::opened(&self.tables, meta.clone(), reader),
+            (None, None) => Table::new(&self.tables, meta.clone()),
         };
         let added = edit.added.iter().map(|(level, meta)| (*level, table(meta))).collect();
         let removed: BTreeSet<u64> = edit.removed.iter().copied().collect();

@@ -263,7 +263,7 @@ impl<R: Runtime> Inner<R> {
             .write_tables(merge_inputs, options, &self.pacing.compaction, |outputs| Change {
                 added: outputs.into_iter().map(|meta| (job.target, TableMeta { newest, ..meta })).collect(),
                 removed: removed.clone(),
-                flushed: None,
+                ..Change::default()
             })
             .await?;
         count(&self.figures.compactions, 1);
@@ -350,7 +350,7 @@ impl<R: Runtime> Inner<R> {
         inputs: Inputs<'_, R>,
         options: BuilderOptions,
         pacer: &Pacer,
-        change: impl FnOnce(Vec<TableMeta>) -> Change,
+        change: impl FnOnce(Vec<TableMeta>) -> Change<R>,
     ) -> Result<(usize, u64), Failure> {
         let mut ids = Vec::new();
         let next_id = || self.next_file_id.replace(self.next_file_id.get() + 1);
@@ -359,8 +359,12 @@ impl<R: Runtime> Inner<R> {
         let hooks = Hooks { next_id: &next_id, stopped: &stopped };
         let written = match compaction::run(&self.tables, inputs, options, &mut ids, hooks, spend).await {
             Ok(outputs) => {
-                let sizes = (outputs.len(), outputs.iter().map(|meta| meta.size).sum());
-                self.commit(change(outputs)).await.map(|()| sizes).map_err(Failure::Output)
+                let sizes = (outputs.len(), outputs.iter().map(|built| built.meta.size).sum());
+                let (metas, readers) = outputs.into_iter().map(|built| (built.meta, built.reader)).unzip();
+                self.commit(Change { readers, ..change(metas) })
+                    .await
+                    .map(|()| sizes)
+                    .map_err(Failure::Output)
             }
             Err(failure) => Err(failure),
         };
@@ -382,6 +386,8 @@ impl<R: Runtime> Inner<R> {
             transfer_bytes: self.options.transfer_bytes,
             compression: self.options.compression[level],
             filter_bits: filter::bits_per_key(level, deepest),
+            // What lies higher up is merged soon: by then few have asked for it.
+            keep: level > 0 && level >= deepest,
             drops_applied,
             expected_bytes,
         }
