@@ -1,8 +1,8 @@
 //! Compaction: what to do next ([`pick`], a pure function), how fast ([`pace`]) and doing it ([`run()`]).
 //!
-//! **Levels.** Level 0 takes flushes and is due by count; all of it goes into level 1. Each further level is due by bytes, with
-//! targets that grow by `level_factor`; it gives the run of neighbours that costs least: the fewest bytes below per own
-//! byte. What overlaps nothing below only moves. When no level is due, SSTables with dropped keys in them are rewritten in
+//! **Levels.** Level 0 takes flushes and is due by count; all of it goes into the first level below that is in use. Each
+//! further level is due by bytes, with targets that follow the size of the last one ([`shape`]); it gives the run of neighbours
+//! that costs least: the fewest bytes below per own byte. What overlaps nothing below only moves. When no level is due, SSTables with dropped keys in them are rewritten in
 //! place.
 //!
 //! **Ages.** Keys of an age range never leave level 0, which has a place for SSTables that overlap. They are gathered
@@ -18,6 +18,7 @@
 
 pub(crate) mod pace;
 mod run;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,8 @@ use std::ops::Deref;
 use runtime::Wall;
 
 pub(crate) use self::run::{Failure, Hooks, Inputs, run};
+use self::shape::Shape;
+pub(crate) use self::shape::level0_tables;
 use crate::sstable::TableMeta;
 use crate::tree::options::{AgeRange, LEVEL_COUNT, TreeOptions};
 use crate::version::DroppedRange;
@@ -34,9 +37,9 @@ use crate::version::DroppedRange;
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Merge the inputs and what they overlap into the level below.
+    /// Merge the inputs and what they overlap into the target level.
     Merge,
-    /// Only say that the inputs are a level deeper.
+    /// Only say that the inputs are in the target level.
     Move,
     /// Write the one input anew in its level, without its dropped keys.
     Rewrite,
@@ -68,12 +71,16 @@ pub(crate) struct Situation<'a> {
     pub(crate) now: Wall,
     /// Bytes that a job may write, at most: what the disk has left.
     pub(crate) room_bytes: u64,
+    /// Nobody has written for a while.
+    pub(crate) resting: bool,
 }
 
 type Levels<'a> = [Vec<&'a TableMeta>; LEVEL_COUNT];
 
 /// A level that is exactly at its limit.
 const DUE: u64 = 1000;
+/// A level that is not in use: it is to be empty soon, but what is worse comes first.
+const DUE_UNUSED: u64 = 2 * DUE;
 /// Bytes of one job, inputs and below, in SSTables: more neighbours at once save what is rewritten at their edges, but
 /// their old and new files lie on the disk together.
 const JOB_TABLES_MAX: u64 = 12;
@@ -103,19 +110,26 @@ where
     T: Deref,
     T::Target: AsRef<TableMeta>,
 {
-    let bytes = |level: usize| levels[level].iter().map(|table| (**table).as_ref().size).sum::<u64>();
-    let deeper = (1..LEVEL_COUNT - 1).map(|level| bytes(level).saturating_sub(options.level_bytes(level)));
-    let first: Vec<u64> = levels[0]
-        .iter()
-        .map(|table| (**table).as_ref())
-        .filter(|table| age_of(table, options).is_none())
-        .map(|table| table.size)
-        .collect();
-    let first = if first.len() >= options.level0_tables { first.iter().sum() } else { 0 };
+    let bytes = bytes(levels, options);
+    let shape = Shape::of(&bytes, options);
+    let deeper = (1..LEVEL_COUNT - 1).map(|level| bytes[level].saturating_sub(shape.targets[level]));
+    let first = if level0_count(&levels[0], options) >= shape.level0_tables { bytes[0] } else { 0 };
     first + deeper.sum::<u64>()
 }
 
-/// SSTables of level 0 that wait for level 1.
+/// Bytes by level; in level 0 only of what waits for the levels below.
+fn bytes<T>(levels: &[Vec<T>; LEVEL_COUNT], options: &TreeOptions) -> [u64; LEVEL_COUNT]
+where
+    T: Deref,
+    T::Target: AsRef<TableMeta>,
+{
+    std::array::from_fn(|level| {
+        let tables = levels[level].iter().map(|table| (**table).as_ref());
+        tables.filter(|table| level > 0 || age_of(table, options).is_none()).map(|table| table.size).sum()
+    })
+}
+
+/// SSTables of level 0 that wait for the levels below.
 pub(crate) fn level0_count<T>(level0: &[T], options: &TreeOptions) -> usize
 where
     T: Deref,
@@ -188,36 +202,47 @@ fn gather(tables: &[&TableMeta]) -> Job {
 /// The level that is furthest over its target and can give something.
 fn pick_level(levels: &Levels<'_>, situation: &Situation<'_>) -> Option<Job> {
     let options = situation.options;
-    let mut due: Vec<(u64, usize)> =
-        (0..LEVEL_COUNT - 1).map(|level| (score(levels, level, options), level)).collect();
+    let bytes = bytes(levels, options);
+    let shape = match situation.resting {
+        true => Shape::at_rest(&bytes, options),
+        false => Shape::of(&bytes, options),
+    };
+    let score = |level| match level {
+        0 => level0_count(&levels[0], options) as u64 * DUE / shape.level0_tables as u64,
+        _ => score(bytes[level], shape.targets[level]),
+    };
+    let mut due: Vec<(u64, usize)> = (0..LEVEL_COUNT - 1).map(|level| (score(level), level)).collect();
     due.retain(|(score, _)| *score >= DUE);
     // Of equals the upper level: it holds up the levels below it.
     due.sort_by_key(|&(score, level)| (std::cmp::Reverse(score), level));
     due.into_iter().find_map(|(_, level)| {
-        let inputs = match level {
-            0 => level0_inputs(&levels[0], situation),
-            _ => cheapest(levels, level, situation),
+        let (inputs, target) = match level {
+            0 => (level0_inputs(&levels[0], situation), shape.entry),
+            _ => (
+                cheapest(levels, level, bytes[level].saturating_sub(shape.targets[level]), situation),
+                level + 1,
+            ),
         };
-        let below = overlapping(&inputs, &levels[level + 1]);
+        let below = overlapping(&inputs, &levels[target]);
         let readable = |table: &&TableMeta| !situation.quarantined.contains(&table.id);
         let possible = !inputs.is_empty() && inputs.iter().chain(&below).all(readable);
-        let job = possible.then(|| job(level, &inputs, &below))?;
+        let job = possible.then(|| job(level, &inputs, target, &below))?;
         let both: Vec<&TableMeta> = inputs.iter().chain(&below).copied().collect();
         (job.kind == Kind::Move || fits(&both, situation)).then_some(job)
     })
 }
 
-/// How full a level is, in thousandths of its limit.
-fn score(levels: &Levels<'_>, level: usize, options: &TreeOptions) -> u64 {
-    if level == 0 {
-        return level0_count(&levels[0], options) as u64 * DUE / options.level0_tables.max(1) as u64;
+/// How full a deeper level is, in thousandths of its target.
+fn score(bytes: u64, target: u64) -> u64 {
+    match (bytes, target) {
+        (0, _) => 0,
+        (_, 0) => DUE_UNUSED,
+        // A level that is at its target is not due yet.
+        _ => (bytes - 1).saturating_mul(DUE) / target,
     }
-    let bytes: u64 = levels[level].iter().map(|table| table.size).sum();
-    // A level that is at its target is not due yet.
-    bytes.saturating_sub(1).saturating_mul(DUE) / options.level_bytes(level).max(1)
 }
 
-/// What may go from level 0 into level 1: all but what has an age. Older neighbours of the same keys come along, which
+/// What may go down from level 0: all but what has an age. Older neighbours of the same keys come along, which
 /// happens when a range has lost its age; newer ones of what cannot be read stay.
 fn level0_inputs<'a>(level0: &[&'a TableMeta], situation: &Situation<'_>) -> Vec<&'a TableMeta> {
     let ordinary: Vec<&TableMeta> =
@@ -236,15 +261,18 @@ fn level0_inputs<'a>(level0: &[&'a TableMeta], situation: &Situation<'_>) -> Vec
 }
 
 /// The run of neighbours of `level` with the fewest bytes below per own byte, not longer than what the level has too much.
-fn cheapest<'a>(levels: &Levels<'a>, level: usize, situation: &Situation<'_>) -> Vec<&'a TableMeta> {
+fn cheapest<'a>(
+    levels: &Levels<'a>,
+    level: usize,
+    excess: u64,
+    situation: &Situation<'_>,
+) -> Vec<&'a TableMeta> {
     let (upper, below) = (&levels[level], &levels[level + 1]);
     let options = situation.options;
     let readable = |table: &TableMeta| !situation.quarantined.contains(&table.id);
     let under = Under::new(upper, below);
-    let bytes: u64 = upper.iter().map(|table| table.size).sum();
-    let excess = bytes.saturating_sub(options.level_bytes(level));
     let job_max = options.table_bytes.saturating_mul(JOB_TABLES_MAX);
-    let mut best: Option<(u64, std::ops::Range<usize>)> = None;
+    let mut best: Option<((u64, u64), std::ops::Range<usize>)> = None;
     for first in 0..upper.len() {
         let mut own = 0;
         for (last, table) in upper.iter().enumerate().skip(first) {
@@ -255,7 +283,9 @@ fn cheapest<'a>(levels: &Levels<'a>, level: usize, situation: &Situation<'_>) ->
                 break;
             }
             own += more;
-            let cost = under.bytes.saturating_mul(DUE) / own.max(1);
+            // Of what costs nothing, as much as there is: it is one edit of the manifest.
+            let free = if under.bytes == 0 { own } else { 0 };
+            let cost = (under.bytes.saturating_mul(DUE) / own.max(1), u64::MAX - free);
             if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                 best = Some((cost, first..last + 1));
             }
@@ -309,7 +339,7 @@ impl Under {
 /// much larger than those before it together, so that each is copied a few times only.
 fn pick_above_quarantine(levels: &Levels<'_>, situation: &Situation<'_>) -> Option<Job> {
     let options = situation.options;
-    if situation.quarantined.is_empty() || score(levels, 0, options) < DUE {
+    if situation.quarantined.is_empty() || level0_count(&levels[0], options) < options.level0_tables {
         return None;
     }
     let ordinary = levels[0].iter().filter(|table| age_of(table, options).is_none());
@@ -329,9 +359,9 @@ fn fits(tables: &[&TableMeta], situation: &Situation<'_>) -> bool {
     tables.iter().map(|table| table.size).sum::<u64>() <= situation.room_bytes
 }
 
-fn job(level: usize, inputs: &[&TableMeta], below: &[&TableMeta]) -> Job {
+fn job(level: usize, inputs: &[&TableMeta], target: usize, below: &[&TableMeta]) -> Job {
     let kind = if below.is_empty() && apart(inputs) { Kind::Move } else { Kind::Merge };
-    Job { kind, level, inputs: ids(inputs), target: level + 1, below: ids(below) }
+    Job { kind, level, inputs: ids(inputs), target, below: ids(below) }
 }
 
 /// Tables of `below` between the smallest and the largest key of `inputs`.

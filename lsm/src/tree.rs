@@ -82,6 +82,10 @@ struct Inner<R: Runtime> {
     manifest: RefCell<Option<Manifest<R>>>,
     manifest_turn: Semaphore,
     manifest_bytes: Cell<u64>,
+    /// The number of the next write when that was looked at last, and since when it is the same.
+    quiet: Cell<(u64, Mono)>,
+    /// There will be something to compact when nobody writes.
+    rest_wanted: Cell<bool>,
     /// Inputs of the compaction that is running.
     busy: RefCell<BTreeSet<u64>>,
     /// Memtables that were flushed and are to be freed, not all at once and not by the last reader.
@@ -463,8 +467,9 @@ impl<R: Runtime> Inner<R> {
     /// How urgent compaction is, from 0 to 1000: all of it where writers begin to be slowed.
     fn compaction_pressure(&self) -> u64 {
         let (state, options) = (self.state.borrow(), &self.options);
-        let above = self.level0_count.get().saturating_sub(options.level0_tables);
-        let level0 = budget::share(above, options.level0_tables_slow - options.level0_tables);
+        let due = compaction::level0_tables(options);
+        let above = self.level0_count.get().saturating_sub(due);
+        let level0 = budget::share(above, options.level0_tables_slow.saturating_sub(due));
         let debt = compaction::debt(&state.version.levels, options);
         level0.max(budget::share(debt as usize, options.debt_bytes_max as usize))
     }

@@ -24,7 +24,7 @@ type Tree = [Vec<Box<TableMeta>>; LEVEL_COUNT];
 
 fn options() -> TreeOptions {
     let mut options = TreeOptions::new("tree");
-    options.level0_tables = 2;
+    (options.level0_tables, options.level0_tables_slow) = (2, 2);
     options.level1_bytes = 100;
     options.level_factor = 10;
     options
@@ -41,6 +41,7 @@ fn check(levels: Tree, drops: &[DroppedRange], expected: Option<Job>) {
         quarantined: &BTreeSet::new(),
         now: Wall(0),
         room_bytes: u64::MAX,
+        resting: false,
     };
     assert_eq!(pick(&levels, &situation), expected);
 }
@@ -80,6 +81,43 @@ fn a_deeper_level_gives_the_table_that_costs_least() {
     levels[1] = vec![table(1, 60, "a", "c"), table(2, 60, "d", "f"), table(3, 60, "g", "k")];
     levels[2] = vec![table(4, 80, "a", "b"), table(5, 10, "d", "e"), table(6, 90, "g", "z")];
     check(levels, &[], job(Kind::Merge, 1, &[2], 2, &[5]));
+}
+
+/// What is written later must not come below what was written before.
+#[test]
+fn level_0_passes_levels_that_are_not_in_use_once_they_are_empty() {
+    let mut levels = Tree::default();
+    levels[0] = vec![table(9, 10, "a", "f"), table(8, 10, "a", "b")];
+    levels[2] = vec![table(1, 60, "a", "c"), table(2, 60, "d", "k")];
+    check(levels.clone(), &[], job(Kind::Merge, 0, &[9, 8], 2, &[1, 2]));
+    levels[1] = vec![table(3, 10, "e", "f")];
+    check(levels.clone(), &[], job(Kind::Merge, 1, &[3], 2, &[2]));
+    levels[0].extend([7, 6].map(|id| table(id, 10, "a", "f")));
+    check(levels, &[], job(Kind::Merge, 0, &[9, 8, 7, 6], 1, &[3]));
+}
+
+/// Neighbours without overlap in `level`, moved until nothing is due: tables by level.
+fn settled(level: usize, count: u64) -> [usize; 4] {
+    let mut levels = Tree::default();
+    levels[level] = (0..count).map(|at| table(at, 10, &format!("{at:03}a"), &format!("{at:03}b"))).collect();
+    for _ in 0..10 {
+        let Some(job) = picked(&levels, &options(), &[], 0) else { break };
+        assert_eq!((job.kind, job.target), (Kind::Move, job.level + 1));
+        let all = levels[job.level].drain(..);
+        let (goes, stays): (Vec<_>, Vec<_>) = all.partition(|table| job.inputs.contains(&table.id));
+        levels[job.level] = stays;
+        levels[job.target].extend(goes);
+        levels[job.target].sort_by(|a, b| a.smallest.cmp(&b.smallest));
+    }
+    assert_eq!(picked(&levels, &options(), &[], 0), None, "a few moves were enough");
+    std::array::from_fn(|level| levels[level].len())
+}
+
+#[test]
+fn a_last_level_that_is_full_moves_down_but_for_a_tenth() {
+    assert_eq!(settled(1, 10), [0, 10, 0, 0]);
+    assert_eq!(settled(1, 30), [0, 0, 30, 0]);
+    assert_eq!(settled(2, 110), [0, 0, 10, 100]);
 }
 
 #[test]
@@ -124,9 +162,9 @@ fn debt_is_what_is_above_the_targets() {
     levels[0] = vec![table(1, 7, "a", "b")];
     levels[1] = vec![table(2, 130, "a", "b")];
     levels[2] = vec![table(3, 999, "a", "b")];
-    assert_eq!(debt(&levels, &options()), 30);
+    assert_eq!(debt(&levels, &options()), 130 - 99);
     levels[0].push(table(4, 5, "a", "b"));
-    assert_eq!(debt(&levels, &options()), 42);
+    assert_eq!(debt(&levels, &options()), 130 - 99 + 12);
 }
 
 /// The same table, of an age range, with its newest entry at so many microseconds and its own place in time.
@@ -152,7 +190,11 @@ fn with_ages() -> TreeOptions {
 fn picked(levels: &Tree, options: &TreeOptions, quarantined: &[u64], now_s: u64) -> Option<Job> {
     let quarantined = quarantined.iter().copied().collect();
     let now = Wall(now_s * 1_000_000);
-    pick(levels, &Situation { drops: &[], options, quarantined: &quarantined, now, room_bytes: u64::MAX })
+    let room_bytes = u64::MAX;
+    pick(
+        levels,
+        &Situation { drops: &[], options, quarantined: &quarantined, now, room_bytes, resting: false },
+    )
 }
 
 fn seconds(count: u64) -> u64 {
@@ -256,10 +298,8 @@ fn a_job_that_the_disk_has_no_room_for_is_not_begun() {
     levels[1] = vec![table(1, 30, "a", "b")];
     let pick = |levels: &Tree, room_bytes| {
         let (options, quarantined) = (options(), BTreeSet::new());
-        pick(
-            levels,
-            &Situation { drops: &[], options: &options, quarantined: &quarantined, now: Wall(0), room_bytes },
-        )
+        let (quarantined, now, resting) = (&quarantined, Wall(0), false);
+        pick(levels, &Situation { drops: &[], options: &options, quarantined, now, room_bytes, resting })
     };
     assert_eq!(pick(&levels, 110), job(Kind::Merge, 0, &[9, 8], 1, &[1]));
     assert_eq!(pick(&levels, 109), None);
@@ -282,14 +322,16 @@ fn neighbours_go_together_when_that_saves_bytes_at_the_edges() {
         table(7, 300, "n", "z"),
     ];
     assert_eq!(picked(&levels, &options, &[], 0), job(Kind::Merge, 1, &[1, 2], 2, &[4, 5, 6]));
+    // The level above may have 200.
+    levels[2][3].size = 1700;
     options.level1_bytes = 200;
     assert_eq!(
         picked(&levels, &options, &[], 0),
         job(Kind::Merge, 1, &[1], 2, &[4, 5]),
         "not more than is too much"
     );
-    options.level1_bytes = 100;
-    options.table_bytes = 30;
+    levels[2][3].size = 300;
+    (options.level1_bytes, options.table_bytes) = (100, 30);
     assert_eq!(
         picked(&levels, &options, &[], 0),
         job(Kind::Merge, 1, &[1], 2, &[4, 5]),

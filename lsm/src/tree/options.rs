@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Error;
 
-/// Levels of a tree: 0 takes the flushes, each further one is larger by `level_factor`.
+/// Levels of a tree: 0 takes the flushes, each further one that is in use is larger by `level_factor`.
 pub const LEVEL_COUNT: usize = 7;
 
 /// How the blocks of a level are stored.
@@ -56,7 +56,8 @@ pub struct TreeOptions {
     pub tables_open_max: usize,
     /// Per level, how its blocks are stored.
     pub compression: [Compression; LEVEL_COUNT],
-    /// SSTables in level 0 at which they are compacted into level 1.
+    /// SSTables in level 0 at which they are merged into the levels below when nobody writes; under writes it may be up to twice as
+    /// many, but not more than half of what is missing to `level0_tables_slow`.
     pub level0_tables: usize,
     /// SSTables in level 0 from which writers are slowed, ever more.
     pub level0_tables_slow: usize,
@@ -64,9 +65,10 @@ pub struct TreeOptions {
     pub level0_tables_stop: usize,
     /// Bytes above the levels' targets at which compaction is not held back any more, whatever the foreground says.
     pub debt_bytes_max: u64,
-    /// Target bytes of level 1.
+    /// Most bytes of level 1 while there is none below it. When it is full all of it moves down, and the levels above the last
+    /// one have a part of its size, or are left out while they would be smaller than a small part of this.
     pub level1_bytes: u64,
-    /// Each level's target is that of the level above times this.
+    /// How many times as large each level is as the one above it.
     pub level_factor: u64,
     /// Ranges of keys that go by age instead of by levels: in order, and apart.
     pub age_ranges: Vec<AgeRange>,
@@ -137,7 +139,7 @@ impl TreeOptions {
         begun + ended
     }
 
-    /// Target bytes of `level`; level 0 is counted in SSTables, not bytes.
+    /// Bytes of `level` at which it is not the last one any more; level 0 is counted in SSTables, not bytes.
     pub(crate) fn level_bytes(&self, level: usize) -> u64 {
         assert!((1..LEVEL_COUNT).contains(&level));
         let factor = self.level_factor.saturating_pow(level as u32 - 1);

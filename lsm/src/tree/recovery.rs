@@ -124,6 +124,8 @@ fn assemble<R: Runtime>(
         manifest_turn: Semaphore::new(1),
         manifest_bytes: Cell::new(manifest.bytes()),
         manifest: RefCell::new(Some(manifest)),
+        quiet: Cell::default(),
+        rest_wanted: Cell::new(false),
         busy: RefCell::new(BTreeSet::new()),
         retired: RefCell::default(),
         quarantine: RefCell::default(),

@@ -31,6 +31,8 @@ use crate::version::Version;
 const PAUSE_GROWTH_MAX: u32 = 64;
 /// How long a flushed memtable that is still read waits until it is looked at again.
 const FREE_PAUSE: Duration = Duration::from_millis(50);
+/// Nobody writes if nobody has for so long: the compactor then gives space back, at a time that costs nobody anything.
+pub(super) const REST: Duration = Duration::from_secs(1);
 /// How long the compactor waits at least for the next SSTable to expire: a clock that stands still is no reason to spin ..
 const AGE_WAIT_MIN: Duration = Duration::from_millis(10);
 /// .. and at most: the wall clock may jump.
@@ -93,7 +95,7 @@ async fn compactor<R: Runtime>(inner: Rc<Inner<R>>) {
             return;
         }
         let Some(chosen) = inner.choose().await else {
-            match inner.until_next_age() {
+            match inner.until_next_age().into_iter().chain(inner.until_rest()).min() {
                 Some(wait) => _ = select(work, inner.runtime.sleep(wait)).await,
                 None => work.await,
             }
@@ -210,14 +212,20 @@ impl<R: Runtime> Inner<R> {
         let _turn = self.manifest_turn.acquire(1).await;
         let version = self.state.borrow().version.clone();
         let sequence = self.manifest.borrow().as_ref()?.picture().last_sequence;
-        let situation = Situation {
+        let resting = self.quiet_for() >= REST;
+        let mut situation = Situation {
             drops: &version.drops,
             options: &self.options,
             quarantined: &self.quarantine.borrow().keys().copied().collect(),
             now: self.age_now(),
             room_bytes: self.room_bytes.get(),
+            resting,
         };
-        let job = compaction::pick(&version.levels, &situation)?;
+        let job = compaction::pick(&version.levels, &situation);
+        situation.resting = true;
+        let later = || compaction::pick(&version.levels, &situation).is_some();
+        self.rest_wanted.set(job.is_none() && !resting && later());
+        let job = job?;
         self.busy.borrow_mut().extend(job.inputs.iter().chain(&job.below));
         Some(Chosen { job, version, sequence })
     }
@@ -288,6 +296,22 @@ impl<R: Runtime> Inner<R> {
         self.commit(change).await.map_err(Failure::Output)?;
         count(&self.figures.tables_expired, expired);
         Ok(())
+    }
+
+    /// How long nobody has written, as far as that was looked at.
+    fn quiet_for(&self) -> Duration {
+        let (now, next) = (self.runtime.now(), self.next_sequence.get());
+        let (before, since) = self.quiet.get();
+        if before != next {
+            self.quiet.set((next, now));
+            return Duration::ZERO;
+        }
+        now.since(since)
+    }
+
+    /// How long it is until something can be done because nobody writes.
+    fn until_rest(&self) -> Option<Duration> {
+        self.rest_wanted.get().then(|| REST.saturating_sub(self.quiet_for()).max(AGE_WAIT_MIN))
     }
 
     /// How long it is until an SSTable expires or a window is over, if there are any with an age.

@@ -143,12 +143,12 @@ impl Engine {
         Mark { stream, index: index.get() }
     }
 
-    /// Flushes, and waits until compaction owes nothing.
+    /// Flushes, and waits until compaction owes nothing and has done what it does when nobody writes.
     async fn settle(&self) {
         self.tree.flush().await.expect("the tree flushes");
         let mut calm = 0;
         let mut compactions = self.tree.stats().compactions;
-        while calm < 30 {
+        while calm < 150 {
             self.rt.sleep(Duration::from_millis(10)).await;
             let stats = self.tree.stats();
             let moved = std::mem::replace(&mut compactions, stats.compactions) != stats.compactions;

@@ -11,6 +11,7 @@ use runtime::sim::{FaultCounts, NodeId, SimRuntime, Span, World, WorldOptions};
 
 use super::model::{Contents, Dice, Model, STREAMS, draw_key, draw_range, expected};
 use crate::batch::{Direction, Range};
+use crate::tree::work::REST;
 use crate::tree::{AgeRange, Canary, Compression, LEVEL_COUNT, Tree, TreeOptions};
 use crate::view::View;
 use crate::{Error, WriteBatch};
@@ -256,9 +257,9 @@ async fn finish(
 
 /// Waits until the background tasks have nothing to do.
 pub(super) async fn settle<R: Runtime>(tree: &Tree<R>) {
-    // Until a window is over its pieces wait.
+    // Until a window is over its pieces wait; and what there is time for only when nobody writes.
     let window = tree.inner.options.age_ranges.first().map_or(Duration::ZERO, |range| range.window);
-    tree.inner.runtime.sleep(window).await;
+    tree.inner.runtime.sleep(window.max(2 * REST)).await;
     let mut quiet = 0;
     let mut before = None;
     while quiet < 3 {

@@ -9,6 +9,7 @@ use runtime::sim::{NodeId, SimRuntime, World};
 use super::harness::{DIR, collect, settle, world};
 use crate::Error;
 use crate::batch::{Direction, Mark, Range, WriteBatch};
+use crate::tree::work::REST;
 use crate::tree::{Tree, TreeOptions};
 
 /// Opens a tree in a world of its own and runs `test` with it.
@@ -156,8 +157,9 @@ fn a_dropped_range_gives_its_space_back_at_once() {
             assert_eq!(all.len(), 51, "one half of the second hundred, and what came later");
             settle(&tree).await;
             let stats = tree.stats();
-            assert_eq!((stats.level_tables[0], stats.dropped_ranges), (1, 0), "{stats:?}");
-            assert!(stats.level_bytes[0] < 80_000, "{stats:?}");
+            let tables: usize = stats.level_tables.iter().sum();
+            assert_eq!((tables, stats.dropped_ranges), (1, 0), "{stats:?}");
+            assert!(stats.level_bytes.iter().sum::<u64>() < 80_000, "{stats:?}");
             let files = world.runtime(node).list(DIR.as_ref()).await.expect("no faults");
             assert_eq!(files.iter().filter(|entry| entry.name.ends_with(".sst")).count(), 1);
             tree.flush().await.expect("no faults");
@@ -231,7 +233,8 @@ fn a_dropped_range_gives_back_its_space_on_every_level() {
                 put(&tree, index, key.as_bytes(), &value);
             }
             tree.flush().await.expect("no faults");
-            settle(&tree).await;
+            // Not long enough for a rest, in which nearly all would go into one level.
+            tree.inner.runtime.sleep(REST / 2).await;
             let (before, manifest) = (used(), 1 << 20);
             let deep = tree.stats().level_tables[1..].iter().filter(|tables| **tables > 0).count();
             assert!(deep >= 2 && before > manifest + 500_000, "{before}: {:?}", tree.stats());
@@ -263,7 +266,7 @@ fn tables_are_cut_where_the_caller_wants_and_do_not_become_many() {
         with_tree(
             |options| {
                 options.memtable_bytes = 100_000;
-                options.table_bytes = 40_000;
+                options.table_bytes = 50_000;
                 options.level0_tables = 2;
                 options.compression = [crate::Compression::None; crate::tree::LEVEL_COUNT];
             },
