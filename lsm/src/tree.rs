@@ -444,6 +444,7 @@ impl<R: Runtime> Inner<R> {
         Room {
             memtable_bytes: state.memtables().map(|memtable| memtable.bytes()).sum(),
             memtable_bytes_max: options.memtable_bytes * (options.immutables_max + 1),
+            flushing_bytes: state.immutables.last().map_or(0, |memtable| memtable.bytes()),
             level0: self.level0_count.get(),
             level0_slow: options.level0_tables_slow,
             level0_stop: options.level0_tables_stop,

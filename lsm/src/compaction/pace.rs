@@ -15,6 +15,9 @@
 //! 4. The rate never falls below a floor that grows with what is owed, eightfold for each third of the way, and at the end of
 //!    the way there is no limit. That is where writers begin to be slowed: so debt is bounded whatever the p99 says.
 //!
+//! 5. A job that begins after a pause begins at a moderate rate: a short one is over before the first tick, and at full speed would be
+//!    all that the device does meanwhile.
+//!
 //! When nobody is there to be disturbed there is no limit either. Who knows what the device can do gives a *ceiling*: the first job of
 //! all, which has no baseline yet, and the way up then end there, instead of where the device is full. What is owed goes over it.
 
@@ -27,6 +30,8 @@ pub(crate) const PRESSURE_MAX: u64 = 1000;
 pub(crate) const RATE_MIN: u64 = 4 << 20;
 /// Bytes a second from which on nothing is held back: more than one core compresses.
 pub(crate) const RATE_MAX: u64 = 1 << 30;
+/// Bytes a second at which work begins beside a foreground that is awake.
+pub(crate) const RATE_BEGIN: u64 = 64 << 20;
 /// The floor doubles so often on the way from no pressure to all of it.
 const DOUBLINGS: u64 = 8;
 const _: () = assert!(RATE_MIN << DOUBLINGS == RATE_MAX);
@@ -123,6 +128,8 @@ pub(crate) struct Signals {
     pub(crate) pressure: u64,
     /// The foreground's p99; none when it did nothing since the last tick.
     pub(crate) p99_us: Option<u64>,
+    /// Bytes a second that were moved since the last tick.
+    pub(crate) moved: u64,
 }
 
 /// Decides the rate of background work.
@@ -151,12 +158,21 @@ impl Controller {
         self.baseline_ns = quiet_p99_us.map(|micros| micros * 1000).or(self.baseline_ns);
     }
 
+    /// A job begins after a pause, beside a foreground that is awake: gives the rate until the next tick.
+    pub(crate) fn begin_gently(&mut self, pressure: u64) -> u64 {
+        self.rate = self.rate.min(RATE_BEGIN).min(self.ceiling).max(floor(pressure));
+        self.rate
+    }
+
     /// A tick of background work: gives the rate from now on, in bytes a second; [`RATE_MAX`] is no limit.
     pub(crate) fn tick(&mut self, signals: Signals) -> u64 {
         let floor = floor(signals.pressure);
         let wanted = match signals.p99_us {
             None => RATE_MAX,
-            Some(p99_us) if self.is_disturbed(p99_us) => scaled(self.rate.min(self.ceiling), GIVE_WAY),
+            // From what it was at, which may be far below what it was allowed.
+            Some(p99_us) if self.is_disturbed(p99_us) => {
+                scaled(self.rate.min(self.ceiling).min(signals.moved), GIVE_WAY)
+            }
             Some(_) => scaled(self.rate, GO_ON).min(self.ceiling),
         };
         if let Some(p99_us) = signals.p99_us {

@@ -8,7 +8,7 @@
 //!
 //! 1. The first read of a walk covers what the walk is expected to want, no more: most walks are short.
 //! 2. A walk that wants more is going on: from now on pieces are in flight behind the one that it consumes. Each piece
-//!    that it has used up doubles the window, up to [`PIECES_MAX`] pieces of `readahead_bytes`. A walk of which nobody has
+//!    that it has used up doubles the window, up to [`READS_AHEAD_MAX`] pieces of `readahead_bytes`. A walk of which nobody has
 //!    said how long it will be wants more when it comes to its second block.
 //! 3. Pieces follow the index, so nothing is read behind the end of the walk's range, and no block that is cached. At the
 //!    end of a partition the next one is fetched the same way.
@@ -34,7 +34,7 @@ use crate::Error;
 use crate::batch::{Direction, Range};
 
 /// Pieces of full size that a walk holds: one that it consumes, the others in flight.
-const PIECES_MAX: usize = 3;
+pub(crate) const READS_AHEAD_MAX: usize = 3;
 
 /// Bytes of the first read of a walk of which nobody has said how long it will be.
 const FIRST_BYTES: usize = 16 << 10;
@@ -106,7 +106,7 @@ impl<R: Runtime> Ahead<R> {
         if first {
             self.window = self.pattern.expected_bytes.unwrap_or(FIRST_BYTES).max(1);
         } else if more {
-            self.window = (self.window * 2).min(PIECES_MAX * self.pattern.readahead_bytes);
+            self.window = (self.window * 2).min(READS_AHEAD_MAX * self.pattern.readahead_bytes);
             self.going_on = true;
         }
         if self.pieces.is_empty() {

@@ -56,6 +56,8 @@ pub(super) struct Room {
     /// Bytes in memtables, and how many may be in them.
     pub(super) memtable_bytes: usize,
     pub(super) memtable_bytes_max: usize,
+    /// Of those, the memtable that is being flushed, or is the next.
+    pub(super) flushing_bytes: usize,
     /// SSTables in level 0, and where the way begins and ends.
     pub(super) level0: usize,
     pub(super) level0_slow: usize,
@@ -76,9 +78,11 @@ impl Room {
         if self.owed() > 0 { 0 } else { (self.memtable_bytes_max / 2).saturating_sub(self.memtable_bytes) }
     }
 
-    /// How urgent a flush is, from 0 to 1000: all of it where writers begin to be slowed.
+    /// How urgent a flush is, from 0 to 1000: nothing when it begins and no other memtable has anything in it, all of it where
+    /// writers begin to be slowed.
     pub(super) fn flush_pressure(&self) -> u64 {
-        share(self.memtable_bytes, self.memtable_bytes_max / 2)
+        let others = self.memtable_bytes.saturating_sub(self.flushing_bytes);
+        share(others, (self.memtable_bytes_max / 2).saturating_sub(self.flushing_bytes))
     }
 }
 

@@ -32,12 +32,16 @@ const CATCH_UP_MAX: Duration = Duration::from_millis(20);
 const PULSE: Duration = Duration::from_millis(5);
 /// A tick of the controllers, in pulses.
 const PULSES_PER_TICK: u32 = 10;
+const TICK: Duration = Duration::from_millis(50);
+const _: () = assert!(TICK.as_millis() == PULSE.as_millis() * PULSES_PER_TICK as u128);
 /// One of so many gets is timed: two looks at the clock are 50 ns, a get from memory is not much more.
 const GETS_PER_SAMPLE: u32 = 8;
 
 /// What paces one kind of background work.
 pub(super) struct Pacer {
     rate: Cell<u64>,
+    /// Bytes since the last tick.
+    moved: Cell<u64>,
     controller: RefCell<Controller>,
     /// When the bytes so far would have been moved at the rate.
     due: Cell<Mono>,
@@ -46,23 +50,28 @@ pub(super) struct Pacer {
     slice_max: Cell<Duration>,
     /// A job is running.
     active: Cell<bool>,
+    /// When the last one ended.
+    ended: Cell<Mono>,
 }
 
 impl Pacer {
     fn new(ceiling: u64) -> Pacer {
         Pacer {
             rate: Cell::new(RATE_MAX),
+            moved: Cell::new(0),
             controller: RefCell::new(Controller::new(ceiling)),
             due: Cell::default(),
             polled: Cell::default(),
             slice_max: Cell::default(),
             active: Cell::new(false),
+            ended: Cell::default(),
         }
     }
 
     /// After a block of so many bytes: yields or sleeps if it is time to.
     pub(super) async fn spend<R: Runtime>(&self, runtime: &R, bytes: u64) {
         let now = runtime.now();
+        self.moved.set(self.moved.get() + bytes);
         let begin = self.due.get().max(Mono(now.0.saturating_sub(CATCH_UP_MAX.as_nanos() as u64)));
         let due = match self.rate.get() {
             RATE_MAX.. => begin,
@@ -90,7 +99,16 @@ impl Pacer {
         .await
     }
 
-    fn tick(&self, signals: Signals) {
+    /// A job begins: gently, if there was a pause before it.
+    fn begin(&self, now: Mono, pressure: u64) {
+        if now.since(self.ended.get()) >= TICK {
+            self.rate.set(self.controller.borrow_mut().begin_gently(pressure));
+        }
+    }
+
+    fn tick(&self, pressure: u64, p99_us: Option<u64>) {
+        let moved = u128::from(self.moved.take()) * 1_000_000_000 / TICK.as_nanos();
+        let signals = Signals { pressure, p99_us, moved: u64::try_from(moved).unwrap_or(u64::MAX) };
         if self.active.get() {
             self.rate.set(self.controller.borrow_mut().tick(signals));
         }
@@ -105,6 +123,8 @@ pub(super) struct Pacing {
     /// Callers who wait for a flush.
     hurried: Cell<u32>,
     gets: Cell<u32>,
+    /// The foreground did something lately.
+    awake: Cell<bool>,
     stall_max: Cell<Duration>,
 }
 
@@ -127,6 +147,7 @@ impl Pacing {
             window: RefCell::default(),
             hurried: Cell::default(),
             gets: Cell::default(),
+            awake: Cell::default(),
             stall_max: Cell::default(),
         }
     }
@@ -175,16 +196,28 @@ impl<R: Runtime> Inner<R> {
             let quiet_p99_us = {
                 let mut window = self.pacing.window.borrow_mut();
                 let quiet = window.quiet_p99_us();
-                window.take_fresh();
+                self.pacing.awake.set(window.take_fresh() > 0);
                 quiet
             };
             for pacer in [&self.pacing.flush, &self.pacing.compaction] {
                 pacer.controller.borrow_mut().begin(quiet_p99_us);
             }
         }
-        let _active = Active::new(&pacer.active);
+        if self.pacing.awake.get() {
+            let is_flush = std::ptr::eq(pacer, &self.pacing.flush);
+            let pressure = if is_flush { self.flush_pressure() } else { self.compaction_pressure() };
+            pacer.begin(self.runtime.now(), pressure);
+        }
+        let active = Active::new(&pacer.active);
         self.pulse.notify_all();
-        pacer.metered(&self.runtime, job).await
+        let done = pacer.metered(&self.runtime, job).await;
+        pacer.ended.set(self.runtime.now());
+        drop(active);
+        done
+    }
+
+    fn flush_pressure(&self) -> u64 {
+        if self.pacing.hurried.get() > 0 { PRESSURE_MAX } else { self.room().flush_pressure() }
     }
 
     /// A tick of both controllers.
@@ -194,10 +227,9 @@ impl<R: Runtime> Inner<R> {
             (window.take_fresh(), window.p99_us())
         };
         let p99_us = p99_us.filter(|_| fresh > 0);
-        let hurried = self.pacing.hurried.get() > 0;
-        let flush = if hurried { PRESSURE_MAX } else { self.room().flush_pressure() };
-        self.pacing.flush.tick(Signals { pressure: flush, p99_us });
-        self.pacing.compaction.tick(Signals { pressure: self.compaction_pressure(), p99_us });
+        self.pacing.awake.set(fresh > 0);
+        self.pacing.flush.tick(self.flush_pressure(), p99_us);
+        self.pacing.compaction.tick(self.compaction_pressure(), p99_us);
     }
 }
 

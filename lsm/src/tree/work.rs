@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::sync::select;
-use runtime::{Class, Runtime, Wall};
+use runtime::{BLOCK_BYTES, Class, Runtime, Wall};
 
 use super::Inner;
 use super::commit::Change;
@@ -20,6 +20,7 @@ use crate::batch::Direction;
 use crate::compaction::{self, Failure, Hooks, Inputs, Job, Kind, Situation};
 use crate::memtable::{Memtable, MemtableCursor};
 use crate::scan::{Merge, Source};
+use crate::sstable::ahead::READS_AHEAD_MAX;
 use crate::sstable::builder::BuilderOptions;
 use crate::sstable::cursor::{LevelCursor, ReadPattern};
 use crate::sstable::reader::{Table, count};
@@ -29,6 +30,10 @@ use crate::version::Version;
 
 /// The pause between two tries grows up to this many times the first.
 const PAUSE_GROWTH_MAX: u32 = 64;
+/// What a merge reads ahead in all its runs together, in transfers, ..
+const MERGE_TRANSFERS_AHEAD: usize = 4;
+/// .. as far as its reads are not smaller than this.
+const MERGE_READ_MIN: usize = 32 << 10;
 /// How long a flushed memtable that is still read waits until it is looked at again.
 const FREE_PAUSE: Duration = Duration::from_millis(50);
 /// Nobody writes if nobody has for so long: the compactor then gives space back, at a time that costs nobody anything.
@@ -83,6 +88,8 @@ async fn flusher<R: Runtime>(inner: Rc<Inner<R>>) {
         inner.rotate_if_full();
         inner.after(failure, &inner.flush_trouble, &mut pause).await;
         inner.flush_done.notify_all();
+        // Before the next: else there would soon be one more than `immutables_max` says.
+        inner.free_memtables().await;
     }
 }
 
@@ -358,14 +365,22 @@ impl<R: Runtime> Inner<R> {
 
     /// The inputs of a compaction as one, newest first.
     fn merge(&self, level: usize, inputs: Vec<Rc<Table<R>>>, below: Vec<Rc<Table<R>>>) -> Merge<R> {
-        let pattern = ReadPattern::whole(self.options.transfer_bytes);
         let mut runs: Vec<Vec<Rc<Table<R>>>> = match level {
             0 => inputs.into_iter().map(|table| vec![table]).collect(),
             _ => vec![inputs],
         };
         runs.push(below);
+        let pattern = ReadPattern::whole(self.merge_read_bytes(runs.len()));
         let source = |tables| Source::Level(Box::new(LevelCursor::new(tables, pattern)));
         Merge::new(runs.into_iter().map(source).collect(), Direction::Forward)
+    }
+
+    /// Size of one read of a merge of so many runs. Each has several on their way, and all of them begin at once: clients' small
+    /// writes and reads wait behind that.
+    fn merge_read_bytes(&self, runs: usize) -> usize {
+        let transfer = self.options.transfer_bytes;
+        let share = MERGE_TRANSFERS_AHEAD * transfer / (READS_AHEAD_MAX * runs.max(1));
+        (share - share % BLOCK_BYTES).clamp(MERGE_READ_MIN.min(transfer), transfer)
     }
 
     /// Runs a merge, commits what came out, and cleans up if nothing came of it. Gives the number of new tables and their bytes.

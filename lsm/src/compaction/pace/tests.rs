@@ -35,7 +35,7 @@ fn what_was_long_ago_is_forgotten() {
 }
 
 fn tick(controller: &mut Controller, pressure: u64, p99_us: u64) -> u64 {
-    controller.tick(Signals { pressure, p99_us: Some(p99_us) })
+    controller.tick(Signals { pressure, p99_us: Some(p99_us), moved: RATE_MAX })
 }
 
 #[test]
@@ -69,7 +69,11 @@ fn a_known_device_is_never_filled_while_somebody_is_there() {
     }
     assert_eq!(tick(&mut controller, 0, 100), ceiling);
     assert!(tick(&mut controller, 900, 100) > ceiling, "what is owed goes over it");
-    assert_eq!(controller.tick(Signals { pressure: 0, p99_us: None }), RATE_MAX, "and so does a quiet time");
+    assert_eq!(
+        controller.tick(Signals { pressure: 0, p99_us: None, moved: RATE_MAX }),
+        RATE_MAX,
+        "and so does a quiet time"
+    );
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn nobody_to_disturb_is_no_limit() {
     for _ in 0..30 {
         tick(&mut controller, 0, 5000);
     }
-    assert_eq!(controller.tick(Signals { pressure: 0, p99_us: None }), RATE_MAX);
+    assert_eq!(controller.tick(Signals { pressure: 0, p99_us: None, moved: RATE_MAX }), RATE_MAX);
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn simulate(written_per_second: u64, times: u64, debt_max: u64) -> (u64, u64) {
             let real = rate.min(400 << 20);
             let p99 = 100 + if debt > 0 { real / 200_000 } else { 0 };
             let pressure = (debt * PRESSURE_MAX / debt_max).min(PRESSURE_MAX);
-            rate = controller.tick(Signals { pressure, p99_us: Some(p99) });
+            rate = controller.tick(Signals { pressure, p99_us: Some(p99), moved: RATE_MAX });
             debt = (debt + written_per_second * times / TICKS_PER_SECOND)
                 .saturating_sub(real / TICKS_PER_SECOND);
             debt_highest = debt_highest.max(debt);
@@ -145,4 +149,29 @@ fn debt_is_bounded_and_small_writers_see_no_compaction() {
     // 30 MB a second, ten times: not without being seen, but never over the bound.
     let (debt, _) = simulate(30 << 20, 10, gigabyte);
     assert!(debt < gigabyte, "{debt}");
+}
+
+#[test]
+fn a_job_after_a_pause_begins_gently_unless_it_is_urgent() {
+    let mut controller = Controller::default();
+    assert_eq!(controller.begin_gently(0), RATE_BEGIN);
+    let mut rate = RATE_BEGIN;
+    for _ in 0..20 {
+        let next = controller.tick(Signals { pressure: 0, p99_us: Some(80), moved: RATE_MAX });
+        assert!(next > rate || next == RATE_MAX, "from {rate} to {next}");
+        rate = next;
+    }
+    assert_eq!(rate, RATE_MAX, "nobody is disturbed");
+    assert_eq!(controller.begin_gently(750), floor(750).max(RATE_BEGIN));
+    assert_eq!(controller.begin_gently(PRESSURE_MAX), RATE_MAX);
+}
+
+#[test]
+fn it_gives_way_from_where_it_is_not_from_where_it_might_be() {
+    let mut controller = Controller::default();
+    controller.begin(Some(100));
+    let moved = 80 << 20;
+    let signals = Signals { pressure: 0, p99_us: Some(10_000), moved };
+    assert_eq!(controller.tick(signals), moved * 3 / 4);
+    assert_eq!(controller.tick(Signals { moved: 0, ..signals }), RATE_MIN, "nothing moved: still the floor");
 }

@@ -1,7 +1,15 @@
 use super::*;
 
 fn room(memtable_bytes: usize, level0: usize) -> Room {
-    Room { memtable_bytes, memtable_bytes_max: 3000, level0, level0_slow: 12, level0_stop: 24 }
+    let flushing_bytes = memtable_bytes.min(1000);
+    Room {
+        memtable_bytes,
+        memtable_bytes_max: 3000,
+        flushing_bytes,
+        level0,
+        level0_slow: 12,
+        level0_stop: 24,
+    }
 }
 
 #[test]
@@ -17,7 +25,8 @@ fn the_way_begins_at_half_the_memtables_or_many_tables() {
 
 #[test]
 fn a_flush_has_all_urgency_before_writers_are_slowed() {
-    assert_eq!((room(0, 0).flush_pressure(), room(750, 0).flush_pressure()), (0, 500));
+    let pressures = [0, 1000, 1250, 1500, 2000].map(|bytes| room(bytes, 0).flush_pressure());
+    assert_eq!(pressures, [0, 0, 500, 1000, 1000]);
     for bytes in 0..4000 {
         assert!(room(bytes, 0).owed() == 0 || room(bytes, 0).flush_pressure() == OWED_MAX);
     }
