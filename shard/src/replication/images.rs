@@ -31,16 +31,17 @@ impl<R: Runtime> Cluster<R> {
         let groups = self.groups.borrow();
         let wants = |vnode: &&VnodeId| {
             let replica = groups.get(*vnode);
-            replica.is_some_and(|replica| replica.leads().is_some() && replica.group.image_wanted().is_some())
+            replica.is_some_and(|replica| replica.leading.is_some() && replica.group.image_wanted().is_some())
         };
         // The followers of one that sleeps have everything.
         self.awake.borrow().iter().filter(wants).copied().collect()
     }
 
-    /// Offers an image of what is applied at this moment; its index.
+    /// Offers an image of what is applied at this moment; its index. What is applied is committed, so a leader that has committed nothing in its own
+    /// term may do that too: it has to, when it commits nothing without the follower that needs the image.
     pub fn offer_image(&self, vnode: VnodeId) -> Option<u64> {
         let mut groups = self.groups.borrow_mut();
-        let replica = groups.get_mut(&vnode).filter(|replica| replica.leads().is_some())?;
+        let replica = groups.get_mut(&vnode).filter(|replica| replica.leading.is_some())?;
         replica.group.offer_image();
         Some(replica.standing.index)
     }
@@ -55,7 +56,7 @@ impl<R: Runtime> Cluster<R> {
     /// The last entry that the content of a vnode holds, if this shard leads it.
     pub fn content_of(&self, vnode: VnodeId) -> Option<u64> {
         let groups = self.groups.borrow();
-        groups.get(&vnode).filter(|replica| replica.leads().is_some()).map(|replica| replica.standing.index)
+        groups.get(&vnode).filter(|replica| replica.leading.is_some()).map(|replica| replica.standing.index)
     }
 
     /// A replica asks for a part of its image.
@@ -125,6 +126,7 @@ impl<R: Runtime> Cluster<R> {
                 return;
             }
             replica.installing = false;
+            self.rt.mark("image installed");
             self.images.set(self.images.get() + 1);
             replica.standing = install.base.clone();
             (replica.begin, replica.stale_until) = (install.base.index, install.base.index);
