@@ -196,18 +196,18 @@ pub fn run(args: Args, started: Instant) -> anyhow::Result<()> {
     let data = DataDir::open(&config.config.data_dir)?;
     let probe = serve::check_host(&data)?;
     let device = device_profile::load(&config.config, data.path())?;
-    let (identity, map, listens) = match look(&data, config.cpus[0])? {
-        Some((identity, map)) => {
+    let (identity, map, listens, begun) = match look(&data, config.cpus[0])? {
+        Some(Found { identity, map, begun }) => {
             check_shards(&config, &data, &identity)?;
             let listens = ports(config.listen, identity.shard_count)?;
-            (identity, map, listens)
+            (identity, map, listens, begun)
         }
         None => {
             let shards = config.config.shards.unwrap_or(config.cpus.len());
             let shards = u16::try_from(shards).ok().filter(|shards| *shards <= SHARDS_MAX);
             let listens = ports(config.listen, shards.context("--shards is more than a node may have")?)?;
             let (identity, map) = wait(&config, &data, &listens, http)?;
-            (identity, map, listens)
+            (identity, map, listens, false)
         }
     };
     let node = config.node(identity.number, identity.node, &listens, http)?;
@@ -219,6 +219,8 @@ pub fn run(args: Args, started: Instant) -> anyhow::Result<()> {
         peers: config.peers,
         map,
         heard: Arc::new(AtomicBool::new(false)),
+        begun,
+        opened: Arc::default(),
     };
     serve::start(Setup {
         config: config.config,
@@ -234,21 +236,31 @@ pub fn run(args: Args, started: Instant) -> anyhow::Result<()> {
     })
 }
 
-/// Who lives in the directory, and the cluster's map; none when it belongs to no cluster.
-fn look(data: &DataDir, cpu: usize) -> anyhow::Result<Option<(Identity, Vec<u8>)>> {
+/// What the directory of a member says.
+struct Found {
+    identity: Identity,
+    /// The cluster's map.
+    map: Vec<u8>,
+    /// All of its shards were open once.
+    begun: bool,
+}
+
+/// Who lives in the directory; none when it belongs to no cluster.
+fn look(data: &DataDir, cpu: usize) -> anyhow::Result<Option<Found>> {
     let path = data.path().to_path_buf();
     let found = on_one_core(data.path(), cpu, move |rt| {
         let path = path.clone();
         async move {
             let Some(identity) = shard::node::read(&rt, &path).await? else { return Ok(None) };
             let map = shard::node::known(&rt, &path).await?;
-            Ok::<_, shard::node::NodeError>(Some((identity, map.map(|map| map.encode()))))
+            let begun = shard::node::has_begun(&rt, &path).await?;
+            Ok::<_, shard::node::NodeError>(Some((identity, map.map(|map| map.encode()), begun)))
         }
     })?;
     match found? {
         None => Ok(None),
-        Some((identity, Some(map))) => Ok(Some((identity, map))),
-        Some((_, None)) => bail!(
+        Some((identity, Some(map), begun)) => Ok(Some(Found { identity, map, begun })),
+        Some((_, None, _)) => bail!(
             "{} is the directory of a node that is alone (torc serve); it cannot become a member of a cluster\n  what to do: choose another \
              --data-dir, or start it with torc serve",
             data.path().display()

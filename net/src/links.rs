@@ -367,7 +367,8 @@ impl<R: Runtime> Links<R> {
             }
             select(stop(), self.inner.rt.sleep(pause.next(&self.inner.rt))).await;
             if link.session().is_some() {
-                return; // The other end has connected meanwhile.
+                self.inner.rt.mark("the other end has connected meanwhile");
+                return;
             }
         }
     }

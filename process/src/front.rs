@@ -1,12 +1,14 @@
 //! One core of a router that keeps nothing: DynamoDB's API in front of a cluster.
 //!
 //! 1. It answers from the first moment on: "try again", until it has a map; and so does the health text.
-//! 2. Core 0 finds the cluster by any of the seeds, and follows the catalog's map for all cores.
+//! 2. Core 0 finds the cluster by any of the seeds, and follows the catalog's map for all cores. Clients are served once the catalog has been heard of, or
+//!    given up on for now.
 //! 3. Any number of routers may run, anywhere; one that stops takes nothing with it.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use model::map::Map;
@@ -19,7 +21,7 @@ use runtime::sync::timeout;
 use runtime::{Class, CoreId, Runtime};
 
 use crate::StartError;
-use crate::member::follow;
+use crate::member::{first_news, follow};
 use crate::node::{DRAIN_TIME_MAX, serve_http};
 use crate::outside::{NotFound, fabric, find_cluster, stranger};
 use crate::peers::Peers;
@@ -109,12 +111,15 @@ impl<R: Runtime> Front<R> {
             rt.sleep(SEEDS_PAUSE).await;
         };
         let (fabric, links) = fabric(rt, found, peers, self.mesh.map());
-        self.router.join(fabric.clone());
-        cluster.get_or_init(|| found);
         let nodes = map.nodes.len();
         let _ = self.mesh.broadcast_map(Rc::new(map), rt.now().after(SHARE_TIME_MAX)).await;
         let who = Who { watcher: stranger(rt).node, node: None };
-        let follower = follow(rt, fabric, self.mesh.clone(), who, Default::default());
+        let heard = Arc::new(AtomicBool::new(false));
+        let follower = follow(rt, fabric.clone(), self.mesh.clone(), who, heard.clone());
+        // The first map is of any node: tables may be missing in it that are there.
+        first_news(rt, &heard).await;
+        self.router.join(fabric);
+        cluster.get_or_init(|| found);
         Found { cluster: found, nodes, _tasks: vec![links, follower] }
     }
 

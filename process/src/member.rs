@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use model::map::Map;
@@ -68,6 +68,10 @@ pub struct Membership {
     pub map: Vec<u8>,
     /// Whether the catalog has been heard of since the start.
     pub heard: Arc<AtomicBool>,
+    /// The node has begun before: `shard::node::has_begun`.
+    pub begun: bool,
+    /// Shards that are open since the start.
+    pub opened: Arc<AtomicUsize>,
 }
 
 /// What one core does for its membership. Ends with this.
@@ -140,10 +144,7 @@ impl Membership {
         if rt.core().0 == 0 {
             self.speak_for_all(rt, tasks, router, data);
         }
-        let began = rt.now();
-        while !self.heard.load(Ordering::SeqCst) && rt.now().since(began) < FIRST_NEWS_MAX {
-            rt.sleep(NEWS_PERIOD).await;
-        }
+        first_news(rt, &self.heard).await;
     }
 
     /// What core 0 does for all cores: it follows the catalog, keeps its map, and announces this node.
@@ -151,12 +152,18 @@ impl Membership {
         let mesh = tasks.fabric.mesh().expect("a node has one").clone();
         let who = Who { watcher: self.node.id, node: Some(self.node.number) };
         tasks.tasks.push(follow(rt, tasks.fabric(), mesh.clone(), who, self.heard.clone()));
-        let (clock, cell, data) = (rt.clone(), mesh.map().clone(), data.to_path_buf());
+        let (clock, cell, dir) = (rt.clone(), mesh.map().clone(), data.to_path_buf());
         let report = tasks.report.clone();
-        let remembers = async move { remember(&clock, &cell, &data, &report).await };
+        let remembers = async move { remember(&clock, &cell, &dir, &report).await };
         tasks.tasks.push(rt.spawn(Class::Background, remembers));
         let (clock, cell, router, node) = (rt.clone(), mesh.map().clone(), router.clone(), self.node.clone());
         let report = tasks.report.clone();
+        if !self.begun {
+            let (clock, data, report) = (rt.clone(), data.to_path_buf(), report.clone());
+            let (opened, shards) = (self.opened.clone(), self.listens.len());
+            let begins = async move { begin(&clock, &data, &opened, shards, &report).await };
+            tasks.tasks.push(rt.spawn(Class::Background, begins));
+        }
         let announces = async move { announce(&clock, &cell, &router, &node, &report).await };
         tasks.tasks.push(rt.spawn(Class::Background, announces));
     }
@@ -189,6 +196,14 @@ impl<R: Runtime> Tasks<R> {
     pub(crate) fn leave(&self) {
         self.links.clear_handler();
         self.links.stop();
+    }
+}
+
+/// Waits until the catalog has been heard of, or is given up on for now.
+pub(crate) async fn first_news<R: Runtime>(rt: &R, heard: &AtomicBool) {
+    let began = rt.now();
+    while !heard.load(Ordering::SeqCst) && rt.now().since(began) < FIRST_NEWS_MAX {
+        rt.sleep(NEWS_PERIOD).await;
     }
 }
 
@@ -241,6 +256,16 @@ fn report_refusals(report: Report) -> Rc<dyn Fn(LinkEvent<'_>)> {
             }
         }
     })
+}
+
+/// Notes on the disk that all shards were open, once they are.
+async fn begin<R: Runtime>(rt: &R, data: &Path, opened: &AtomicUsize, shards: usize, report: &Report) {
+    while opened.load(Ordering::SeqCst) < shards {
+        rt.sleep(NEWS_PERIOD).await;
+    }
+    if let Err(error) = shard::node::begin(rt, data).await {
+        report(&format!("it cannot be noted that this node has begun: {error}"));
+    }
 }
 
 /// Keeps the newest map on the disk, whenever nodes or replicas have changed.

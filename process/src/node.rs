@@ -79,7 +79,11 @@ impl<R: Runtime> Core<R> {
         };
         let fabric = tasks.as_ref().map_or_else(|| Fabric::alone(mesh.clone()), Tasks::fabric);
         shard_options.wire = tasks.as_ref().map(Tasks::wire);
+        shard_options.begun = member.as_ref().is_some_and(|member| member.begun);
         let shard = Shard::open(rt.clone(), shard_options, mesh.clone()).await?;
+        if let Some(member) = &member {
+            member.opened.fetch_add(1, Ordering::SeqCst);
+        }
         mesh.set_handler(shard.handler());
         let keeper = rt.spawn(Class::Foreground, {
             let shard = shard.clone();

@@ -80,6 +80,9 @@ pub struct RouterOptions {
     pub users: Option<Arc<Users>>,
     /// The bounds of the HTTP server.
     pub server: ServerOptions,
+    /// A planted bug, for the tests that show that tests find it: what may have been done is asked for again.
+    #[doc(hidden)]
+    pub repeats_unknown: bool,
 }
 
 impl Default for RouterOptions {
@@ -92,6 +95,7 @@ impl Default for RouterOptions {
             read_timeout: Duration::from_secs(1),
             users: None,
             server: ServerOptions::default(),
+            repeats_unknown: false,
         }
     }
 }

@@ -55,3 +55,25 @@ pub(crate) mod tests;
 pub(crate) mod wire;
 
 pub(crate) use group::{Closed, Group, GroupOptions, Letter, NotTaken, PeerId, Read, Saved, Work};
+
+/// Bugs of one group that can be planted, one at a time.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canary {
+    /// Followers answer before what they promise is durable.
+    AnswerBeforeDurable,
+    /// The leader counts its own log before it is durable.
+    CountItselfEarly,
+    /// Term and vote are not written.
+    VoteNotPersisted,
+    /// A restart forgets the last entries.
+    TailLost,
+    /// A restarted replica votes at once.
+    NoQuarantine,
+    /// The lease counts from when an answer came, not from when it was asked for.
+    LeaseFromReceipt,
+    /// A stalled process makes up for the ticks that it missed.
+    TickDebt,
+    /// The lease is kept while leadership is handed over.
+    LeaseInTransfer,
+}

@@ -55,6 +55,8 @@ mod scrub;
 mod stored;
 mod tables;
 
+#[doc(hidden)]
+pub use consensus::Canary as GroupCanary;
 pub use error::Error;
 pub use replication::{Answer, Canary, Counts, Observer, ReplicationOptions, Standing, Wire};
 pub use shard::{Shard, ShardOptions, ShardStats};

@@ -4,13 +4,15 @@
 //! 2. [`read`] gives it back, checked.
 //! 3. [`open`] does what a start needs: reads it, founds it when the directory is empty, refuses what does not fit.
 //!
-//! A node of a cluster keeps beside it the map that it knew last: [`keep`], [`known()`].
+//! A node of a cluster keeps beside it the map that it knew last: [`keep`], [`known()`]; and that all of its shards were there once: [`begin`], [`has_begun`].
 //!
 //! Promises: an existing directory is never overwritten; every refusal says what is wrong and what to do.
 //! FORMAT.md, "The data directory", has the bytes.
 
+mod begun;
 mod known;
 
+pub use begun::{begin, has_begun};
 pub use known::{keep, known};
 
 use model::ring::{NodeId, Ring, ShardId};

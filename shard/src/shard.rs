@@ -67,6 +67,8 @@ pub struct ShardOptions {
     pub log: LogOptions,
     /// The tree.
     pub tree: TreeOptions,
+    /// This node has begun before (`node::has_begun`): a replica that should be here, and of which nothing is, was lost.
+    pub begun: bool,
     /// How to reach the shards of other nodes; none on a node that is alone, for ever.
     pub wire: Option<Wire>,
     /// Times and sizes of replication.
@@ -108,6 +110,7 @@ impl ShardOptions {
             log_scrub_every: Duration::from_secs(3600),
             log,
             tree,
+            begun: false,
             wire: None,
             replication: ReplicationOptions::default(),
             report: Rc::new(|line| eprintln!("torc: {line}")),
@@ -490,6 +493,7 @@ fn cluster_parts<R: Runtime>(
         place: Place { node: options.identity.number, shard: options.shard },
         options: options.replication.clone(),
         pending_bytes_max: options.pending_bytes_max,
+        begun: options.begun,
         mark: Rc::new(move |stream| tree.flushed_mark(stream)),
         report: options.report.clone(),
     }

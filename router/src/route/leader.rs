@@ -42,7 +42,7 @@ impl<R: Runtime> Router<R> {
         };
         self.pay(attempts)?;
         attempts.tried.push(place);
-        let repeatable = only_reads(&request.operation);
+        let repeatable = only_reads(&request.operation) || self.options.repeats_unknown;
         let deadline = if repeatable { self.read_deadline(attempts) } else { attempts.deadline };
         match self.call(place, deadline, request).await {
             Said::Answer(bytes) => {
@@ -57,7 +57,10 @@ impl<R: Runtime> Router<R> {
             Said::Moved(moved) => Box::pin(self.redirect(attempts, target, place, &moved)).await,
             Said::Absent => self.search_on(attempts, target),
             Said::Silent if repeatable => self.search_on(attempts, target),
-            Said::Silent => return Err(internal()),
+            Said::Silent => {
+                self.rt.mark("outcome of a write unknown");
+                return Err(internal());
+            }
         }
         Ok(None)
     }
@@ -89,9 +92,11 @@ impl<R: Runtime> Router<R> {
     async fn redirect(&self, attempts: &mut Attempts, target: &Target, from: Place, moved: &Moved) {
         let to = place_of(moved);
         if self.catch_up(attempts, moved, from).await {
+            self.rt.mark("redirected by a newer map");
             attempts.tried.clear();
             return;
         }
+        self.rt.mark("redirected");
         let is_news = !attempts.tried.contains(to) && self.leaders.learn(target, to);
         // Somebody knows better than a failure of a moment ago.
         self.places.forgive(to);

@@ -5,6 +5,7 @@
 //! 2. [`Group::work`] says what is to be done now; [`Group::persisted`] and [`Group::applied`] say that it was.
 //! 3. Whatever makes the library panic closes the group ([`Closed`]); the other groups of the shard go on.
 
+use super::Canary;
 use super::change::{self, Step};
 use super::lease::Lease;
 use super::storage::Tail;
@@ -49,8 +50,8 @@ pub(crate) struct GroupOptions {
     pub(crate) uncommitted_bytes_max: u64,
     /// Bytes of committed entries that one [`Work`] hands out.
     pub(crate) committed_bytes_max: u64,
-    #[cfg(test)]
-    pub(crate) canary: Option<super::tests::Canary>,
+    /// A planted bug, for the tests that show that tests find it.
+    pub(crate) canary: Option<Canary>,
 }
 
 /// What a replica found on its disk.
@@ -203,8 +204,7 @@ impl Group {
         if self.installing.is_some() {
             return Ok(());
         }
-        #[cfg(test)]
-        if self.options.canary == Some(super::tests::Canary::TickDebt) {
+        if self.planted(Canary::TickDebt) {
             while now.since(self.ticked) >= self.options.tick {
                 self.ticked = self.ticked.after(self.options.tick);
                 self.guarded(|raw| raw.tick())?;
@@ -239,7 +239,7 @@ impl Group {
             self.note_echo(before, from, sent);
         }
         if is_answer(kind) && self.is_leader() && term == self.raw.raft.term && echo != Mono::default() {
-            let stamp = if self.lease_from_receipt() { now } else { echo };
+            let stamp = if self.planted(Canary::LeaseFromReceipt) { now } else { echo };
             self.lease.enter(term);
             self.lease.echo(term, from, stamp);
         }
@@ -356,13 +356,13 @@ impl Group {
         };
         let held = self.letters(now, ready.take_persisted_messages());
         assert!(leads || work.send.is_empty(), "only a leader's messages leave before they are durable");
-        match self.answers_early() {
+        match self.planted(Canary::AnswerBeforeDurable) {
             true => work.send.extend(held),
             false => self.held.push_back((work.number, held)),
         }
         self.keep(&work);
         self.guarded(|raw| raw.advance_append_async(ready))?;
-        if self.counts_itself_early() {
+        if self.planted(Canary::CountItselfEarly) {
             self.guarded(|raw| raw.on_persist_ready(work.number))?;
         }
         Ok(Some(work))
@@ -373,7 +373,7 @@ impl Group {
         if self.closed {
             return Err(Closed);
         }
-        if !self.counts_itself_early() {
+        if !self.planted(Canary::CountItselfEarly) {
             self.guarded(|raw| raw.on_persist_ready(number))?;
         }
         let mut free = Vec::new();
@@ -566,7 +566,7 @@ impl Group {
 
     /// A process that was just started has forgotten whom it promised what: it neither votes nor stands.
     fn in_quarantine(&self, now: Mono) -> bool {
-        if self.planted_no_quarantine() {
+        if self.planted(Canary::NoQuarantine) {
             return false;
         }
         let members = self.members();
@@ -589,7 +589,7 @@ impl Group {
             return true;
         }
         let promised = self.heard.is_some_and(|heard| now.since(heard) < self.promise());
-        asks && promised && &message.context[..] != TRANSFER && !self.planted_tick_debt()
+        asks && promised && &message.context[..] != TRANSFER && !self.planted(Canary::TickDebt)
     }
 
     /// Whether a message can be stepped: what cannot come from a sane peer makes the library panic.
@@ -643,7 +643,7 @@ impl Group {
             Letter { sent: now, echo, message }
         };
         let hands_over = |message: &Message| message.get_msg_type() == MessageType::MsgTimeoutNow;
-        if messages.iter().any(hands_over) && !self.planted_lease_in_transfer() {
+        if messages.iter().any(hands_over) && !self.planted(Canary::LeaseInTransfer) {
             self.lease.enter(self.raw.raft.term);
             self.lease.give_up();
         }
@@ -677,10 +677,8 @@ impl Group {
     }
 }
 
-/// Bugs that the tests plant, to see that they are found. Without tests none is there.
 impl Group {
-    #[cfg(test)]
-    fn planted(&self, canary: super::tests::Canary) -> bool {
+    fn planted(&self, canary: Canary) -> bool {
         self.options.canary == Some(canary)
     }
 
@@ -688,48 +686,6 @@ impl Group {
     #[cfg(test)]
     pub(crate) fn panics(&mut self) -> Result<(), Closed> {
         self.guarded(|_| panic!("planted"))
-    }
-
-    fn answers_early(&self) -> bool {
-        #[cfg(test)]
-        return self.planted(super::tests::Canary::AnswerBeforeDurable);
-        #[cfg(not(test))]
-        false
-    }
-
-    fn counts_itself_early(&self) -> bool {
-        #[cfg(test)]
-        return self.planted(super::tests::Canary::CountItselfEarly);
-        #[cfg(not(test))]
-        false
-    }
-
-    fn lease_from_receipt(&self) -> bool {
-        #[cfg(test)]
-        return self.planted(super::tests::Canary::LeaseFromReceipt);
-        #[cfg(not(test))]
-        false
-    }
-
-    fn planted_no_quarantine(&self) -> bool {
-        #[cfg(test)]
-        return self.planted(super::tests::Canary::NoQuarantine);
-        #[cfg(not(test))]
-        false
-    }
-
-    fn planted_tick_debt(&self) -> bool {
-        #[cfg(test)]
-        return self.planted(super::tests::Canary::TickDebt);
-        #[cfg(not(test))]
-        false
-    }
-
-    fn planted_lease_in_transfer(&self) -> bool {
-        #[cfg(test)]
-        return self.planted(super::tests::Canary::LeaseInTransfer);
-        #[cfg(not(test))]
-        false
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Cluster<R: Runtime> {
     pub(super) wire: Wire,
     pub(super) place: Place,
     pub(super) options: ReplicationOptions,
+    /// Every replica that the cluster was founded with has been here.
+    pub(super) begun: bool,
     pub(super) seed: u64,
     pub(super) groups: RefCell<BTreeMap<VnodeId, Replica>>,
     /// Those that do not sleep.
@@ -109,6 +111,8 @@ pub struct ClusterParts<R: Runtime> {
     pub place: Place,
     pub options: ReplicationOptions,
     pub pending_bytes_max: usize,
+    /// Every replica that the cluster was founded with has been here.
+    pub begun: bool,
     pub mark: Rc<dyn Fn(u64) -> u64>,
     pub report: Rc<dyn Fn(&str)>,
 }
@@ -116,7 +120,7 @@ pub struct ClusterParts<R: Runtime> {
 impl<R: Runtime> Cluster<R> {
     /// The replicas that were found on the disk.
     pub fn open(parts: ClusterParts<R>, found: Replicas) -> Cluster<R> {
-        let ClusterParts { rt, log, wire, place, options, pending_bytes_max, mark, report } = parts;
+        let ClusterParts { rt, log, wire, place, options, pending_bytes_max, begun, mark, report } = parts;
         let keeps = options.canary == Canary::KeepLoyalty;
         let sleep = Sleep::new(rt.random(Purpose::Id), rt.random(Purpose::Id), keeps);
         let cluster = Cluster {
@@ -127,6 +131,7 @@ impl<R: Runtime> Cluster<R> {
             wire,
             place,
             options,
+            begun,
             groups: RefCell::default(),
             awake: RefCell::default(),
             sleep: RefCell::new(sleep),
@@ -205,8 +210,7 @@ impl<R: Runtime> Cluster<R> {
             // What is under way is bounded for all groups together.
             uncommitted_bytes_max: u64::MAX,
             committed_bytes_max: options.committed_bytes_max,
-            #[cfg(test)]
-            canary: None,
+            canary: options.group_canary,
         }
     }
 

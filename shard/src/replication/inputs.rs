@@ -74,6 +74,7 @@ impl<R: Runtime> Cluster<R> {
             if self.may_read(replica, now) {
                 return Ok(term);
             }
+            self.rt.mark("read waits for a majority");
             let (sender, receiver) = oneshot();
             replica.reads.wait(sender);
             receiver

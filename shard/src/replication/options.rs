@@ -41,6 +41,9 @@ pub struct ReplicationOptions {
     /// A planted bug, for the tests that show that tests find it.
     #[doc(hidden)]
     pub canary: Canary,
+    /// The same, inside of a group.
+    #[doc(hidden)]
+    pub group_canary: Option<crate::consensus::Canary>,
 }
 
 /// Hears of an entry: vnode, index, term, and what it carries.
@@ -65,6 +68,7 @@ impl Default for ReplicationOptions {
             read_wait_max: Duration::from_secs(1),
             applied: None,
             canary: Canary::None,
+            group_canary: None,
         }
     }
 }
@@ -92,4 +96,6 @@ pub enum Canary {
     ReadAsleep,
     /// What sleeping followers have promised counts for ever.
     KeepLoyalty,
+    /// A replica whose data is gone begins anew, under its old name.
+    BeginEmpty,
 }

@@ -7,7 +7,7 @@ use super::cluster::Cluster;
 use super::journal::Then;
 use super::record::{self, Base, STATE_KIND, State};
 use super::replica::Replica;
-use super::{Committed, Keep};
+use super::{Canary, Committed, Keep};
 use crate::consensus::{self, Closed, Group};
 use lsm::log::{Position, Record};
 use model::map::Map;
@@ -30,7 +30,9 @@ impl<R: Runtime> Cluster<R> {
         let mut made = Vec::new();
         for (vnode, replicas) in all {
             let Some(own) = replicas.at(self.place).filter(|_| self.may_begin(vnode)) else { continue };
-            let Some(base) = base_of(&replicas, own.role) else {
+            let base = base_of(&replicas, own.role).filter(|base| base.index == 0 || self.may_found());
+            let Some(base) = base else {
+                self.rt.mark("replica refused: its data is gone");
                 let line = format!("vnode {} should have a replica here, and its data is gone", vnode.0);
                 (self.report)(&line);
                 continue;
@@ -50,6 +52,12 @@ impl<R: Runtime> Cluster<R> {
     /// Resolves when a map that was followed can be followed better.
     pub fn follow_again(&self) -> Notified {
         self.follow_again.notified()
+    }
+
+    /// Whether a replica may begin as one of those that the cluster was founded with: they have an empty log, and a vote. One that comes back so has
+    /// forgotten what it acknowledged.
+    fn may_found(&self) -> bool {
+        !self.begun || self.options.canary == Canary::BeginEmpty
     }
 
     /// Whether nothing of the vnode is here, not even something on its way out.
@@ -79,6 +87,7 @@ impl<R: Runtime> Cluster<R> {
             let Some(mut replica) = replica else { continue };
             self.lay_to_rest(&mut replica);
             drop(replica.abandon());
+            self.rt.mark("replica given up");
             self.leaving.borrow_mut().insert(vnode);
             replica.written =
                 State { destroyed: true, base: None, installing: false, anew: true, ..replica.written };
