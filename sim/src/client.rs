@@ -53,12 +53,18 @@ pub struct Client<R: Runtime> {
     stream: Option<R::Stream>,
     /// Something of the last request may have left.
     sent: bool,
+    patience: Duration,
 }
 
 impl<R: Runtime> Client<R> {
     /// A client of the server at `server`; connects at its first call.
     pub fn new(rt: R, server: SocketAddr) -> Client<R> {
-        Client { rt, server, stream: None, sent: false }
+        Client { rt, server, stream: None, sent: false, patience: ANSWER_TIME_MAX }
+    }
+
+    /// Gives up earlier.
+    pub fn with_patience(self, patience: Duration) -> Client<R> {
+        Client { patience, ..self }
     }
 
     /// Another server from now on.
@@ -76,7 +82,7 @@ impl<R: Runtime> Client<R> {
     pub async fn call(&mut self, operation: &str, body: &str) -> io::Result<Answer> {
         let rt = self.rt.clone();
         self.sent = false;
-        let outcome = timeout(&rt, ANSWER_TIME_MAX, self.exchange(operation, body)).await;
+        let outcome = timeout(&rt, self.patience, self.exchange(operation, body)).await;
         let result = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if result.is_err() {
             self.stream = None;

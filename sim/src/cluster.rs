@@ -73,6 +73,8 @@ struct Machine {
     holds: Cell<u32>,
     /// A fault of its disk explains that its process ends.
     is_excused: Cell<bool>,
+    /// What its shards had is gone.
+    lost: Cell<bool>,
     /// Counts starts.
     starts: Cell<u64>,
     /// The process shall end cleanly.
@@ -107,6 +109,7 @@ impl Cluster {
             shards: RefCell::default(),
             holds: Cell::new(0),
             is_excused: Cell::new(false),
+            lost: Cell::new(false),
             starts: Cell::new(0),
             stop: Notify::new(),
             stopped: Notify::new(),
@@ -317,6 +320,25 @@ impl Cluster {
                 cluster.release(index);
             })
             .detach();
+    }
+
+    /// A node that is down loses what its shards have. Who it is, it still knows.
+    pub fn lose_shards(&self, index: usize) {
+        let machine = &self.inner.machines[index];
+        assert!(!self.inner.world.is_up(machine.id), "a running node's disk is not replaced");
+        let disk = self.inner.world.disk(machine.id);
+        for (path, _) in disk.files() {
+            if path.starts_with(machine::DATA) && path.components().count() > 3 {
+                disk.remove_file(path);
+            }
+        }
+        machine.lost.set(true);
+        self.inner.journal.note(format!("node {index} has lost what its shards had"));
+    }
+
+    /// Whether that has happened.
+    pub fn has_lost_data(&self, index: usize) -> bool {
+        self.inner.machines[index].lost.get()
     }
 
     /// From now on the ends of a node's process are explained.

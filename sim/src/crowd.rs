@@ -49,6 +49,8 @@ pub struct Crowd {
     pub history: RefCell<linear::History>,
     /// Set when clients shall come to an end.
     pub stop: Cell<bool>,
+    /// Nothing goes wrong any more: what still fails is noted.
+    pub is_healed: Cell<bool>,
     /// Numbers that were put into registers.
     numbers: Cell<u64>,
     /// Counts that were begun, by key.
@@ -76,6 +78,7 @@ impl Crowd {
             counters: RefCell::default(),
             history: RefCell::default(),
             stop: Cell::new(false),
+            is_healed: Cell::new(false),
             numbers: Cell::new(0),
             begun: RefCell::default(),
         })
@@ -149,6 +152,7 @@ impl Caller {
         let rt = crowd.cluster.client_runtime();
         let endpoint = number % crowd.endpoints.len();
         let http = Client::new(rt.clone(), crowd.endpoints[endpoint]);
+        let http = http.with_patience(crowd.cluster.plan().patience);
         let chains = vec![Chain::default(); CHAINS as usize];
         Caller { rt, crowd: crowd.clone(), http, endpoint, number, chains }
     }
@@ -163,6 +167,8 @@ impl Caller {
         let parts = plan.mix.parts();
         while !self.crowd.stop.get() {
             self.rest(plan.rest).await;
+            let only_reads = (1..=plan.readers).contains(&self.number);
+            let parts = if only_reads { [0, 1, 0, 0, 0, 0, 0, 0] } else { parts };
             let mut drawn = self.draw(parts.iter().sum());
             let part = parts.iter().position(|weight| {
                 let is_it = drawn < *weight;
@@ -211,6 +217,7 @@ impl Caller {
     async fn call(&mut self, operation: &'static str, body: &str) -> Outcome {
         for attempt in 0..ATTEMPTS_MAX {
             let result = self.http.call(operation, body).await;
+            self.note_failure(operation, &result);
             let outcome = match result {
                 Ok(answer) => self.judge(operation, &answer),
                 Err(_) if self.http.was_sent() => Outcome::Unknown,
@@ -237,6 +244,19 @@ impl Caller {
         Outcome::NotDone
     }
 
+    /// What fails although nothing goes wrong any more.
+    fn note_failure(&self, operation: &str, result: &std::io::Result<Answer>) {
+        let what = match result {
+            Ok(answer) if answer.status < 500 => return,
+            Ok(answer) => format!("{} {}", answer.status, answer.body),
+            Err(error) => error.to_string(),
+        };
+        if self.crowd.is_healed.get() {
+            let at = self.crowd.endpoints[self.endpoint];
+            self.crowd.cluster.journal().note(format!("client {} at {at}: {operation}: {what}", self.number));
+        }
+    }
+
     /// Another endpoint may do better.
     fn turn(&mut self) {
         self.endpoint = (self.endpoint + 1) % self.crowd.endpoints.len();
@@ -254,6 +274,11 @@ impl Caller {
         }
         if answer.is_error("ConditionalCheckFailedException") {
             return Outcome::Condition(json);
+        }
+        // Whoever was started while it could not hear of the catalog goes on with the map that it has, and tables are missing there.
+        if answer.is_error("ResourceNotFoundException") {
+            self.crowd.cluster.journal().count("tables not found");
+            return Outcome::NotDone;
         }
         // Before it has a map a router does nothing for anybody; what is throttled was not begun.
         if answer.is_error("ThrottlingException") || answer.is_error("RequestLimitExceeded") {

@@ -46,6 +46,12 @@ async fn harm(cluster: &Cluster, operator: &Operator, fault: Fault) {
             }
         }
         Kind::Blackout => blackout(cluster, lasts).await,
+        Kind::LoseShards(node) => {
+            cluster.crash(node);
+            cluster.lose_shards(node);
+            world.sleep(lasts).await;
+            cluster.release(node);
+        }
         Kind::Restart(whom) => {
             if let Some(node) = find(cluster, whom, lasts).await {
                 cluster.stop(node, STOP_TIME_MAX).await;
@@ -67,22 +73,17 @@ async fn harm(cluster: &Cluster, operator: &Operator, fault: Fault) {
         }
         Kind::IsolateThenCrash(whom) => {
             if let Some(node) = find(cluster, whom, lasts).await {
-                let ways = ways(cluster, node, Way::Both);
-                ways.iter().for_each(|(from, to)| cluster.cut(*from, *to));
-                world.sleep(lasts).await;
-                cluster.crash(node);
-                ways.iter().for_each(|(from, to)| cluster.mend(*from, *to));
-                world.sleep(lasts).await;
-                cluster.release(node);
+                cut_then_crash(cluster, node, &ways(cluster, node, Way::Both), lasts).await;
+            }
+        }
+        Kind::DeposeThenCrash(whom) => {
+            if let Some(node) = find(cluster, whom, lasts).await {
+                cut_then_crash(cluster, node, &ways_to_nodes(cluster, node), lasts).await;
             }
         }
         Kind::Depose(whom) => {
             if let Some(node) = find(cluster, whom, lasts).await {
-                let nodes: Vec<NodeId> =
-                    (0..cluster.plan().machines()).map(|other| cluster.machine(other)).collect();
-                let mut ways = ways(cluster, node, Way::Both);
-                ways.retain(|(from, to)| nodes.contains(from) && nodes.contains(to));
-                cut_for(cluster, &ways, lasts).await;
+                depose(cluster, node, lasts).await;
             }
         }
         Kind::Cut(one, other, both) => {
@@ -152,6 +153,16 @@ async fn harm(cluster: &Cluster, operator: &Operator, fault: Fault) {
                 isolate(cluster, old, Way::Both, lasts).await;
             }
         }
+        Kind::TransferThenDepose(vnode, to) => {
+            let old = cluster.leader(VnodeId(vnode));
+            if cluster.hand_over(VnodeId(vnode), to, &operator.map().get())
+                && let Some(old) = old
+            {
+                // The word for it has to leave.
+                world.sleep(Duration::from_micros(300)).await;
+                depose(cluster, old, lasts).await;
+            }
+        }
         Kind::Move(vnode, from, to) => move_replica(cluster, operator, vnode, from, to).await,
         Kind::Join(node) => operator.join(cluster, node).await,
         Kind::Drain(node) => drain(cluster, operator, node, lasts).await,
@@ -176,6 +187,28 @@ async fn blackout(cluster: &Cluster, lasts: Duration) {
 
 async fn isolate(cluster: &Cluster, node: usize, way: Way, lasts: Duration) {
     cut_for(cluster, &ways(cluster, node, way), lasts).await;
+}
+
+/// Cuts a node off from the other nodes, and from nobody else.
+async fn depose(cluster: &Cluster, node: usize, lasts: Duration) {
+    cut_for(cluster, &ways_to_nodes(cluster, node), lasts).await;
+}
+
+/// The ways between a node and the other nodes.
+fn ways_to_nodes(cluster: &Cluster, node: usize) -> Vec<(NodeId, NodeId)> {
+    let nodes: Vec<NodeId> = (0..cluster.plan().machines()).map(|other| cluster.machine(other)).collect();
+    let mut ways = ways(cluster, node, Way::Both);
+    ways.retain(|(from, to)| nodes.contains(from) && nodes.contains(to));
+    ways
+}
+
+async fn cut_then_crash(cluster: &Cluster, node: usize, ways: &[(NodeId, NodeId)], lasts: Duration) {
+    ways.iter().for_each(|(from, to)| cluster.cut(*from, *to));
+    cluster.world().sleep(lasts).await;
+    cluster.crash(node);
+    ways.iter().for_each(|(from, to)| cluster.mend(*from, *to));
+    cluster.world().sleep(lasts).await;
+    cluster.release(node);
 }
 
 async fn cut_for(cluster: &Cluster, ways: &[(NodeId, NodeId)], lasts: Duration) {

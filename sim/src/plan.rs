@@ -23,6 +23,10 @@ pub struct Planted {
     pub log: lsm::log::Canary,
     /// Of the tree.
     pub tree: lsm::tree::Canary,
+    /// Of one group.
+    pub group: Option<shard::GroupCanary>,
+    /// Routers ask again for what may have been done.
+    pub router_repeats: bool,
 }
 
 impl Planted {
@@ -31,6 +35,8 @@ impl Planted {
         replication: shard::Canary::None,
         log: lsm::log::Canary::None,
         tree: lsm::tree::Canary::None,
+        group: None,
+        router_repeats: false,
     };
 }
 
@@ -53,12 +59,16 @@ pub struct Plan {
     pub vnodes: u32,
     /// Clients at once.
     pub clients: usize,
+    /// Those of them that only read.
+    pub readers: usize,
     /// Keys that they share.
     pub keys: u64,
     /// Of so many operations, all but one are for few of the keys.
     pub skew: u64,
     /// Bytes of the filler of each write, at most.
     pub filler_bytes_max: u64,
+    /// A client waits so long for an answer.
+    pub patience: Duration,
     /// Pause of a client between two operations.
     pub think: Span,
     /// Clients rest so long after they have worked so long; zero for those who never rest.
@@ -169,6 +179,8 @@ pub enum Kind {
     CrashTwice(Whom, Duration),
     /// Power fails everywhere.
     Blackout,
+    /// Power fails, and what the shards of the node have is lost for good. Who it is, it still knows.
+    LoseShards(usize),
     /// A clean stop, and a start with other settings.
     Restart(Whom),
     /// The process stands still, and its time does not.
@@ -179,6 +191,8 @@ pub enum Kind {
     IsolateThenCrash(Whom),
     /// Other nodes cannot be heard and do not hear it, but clients do: who led goes on answering them as long as it thinks that it leads.
     Depose(Whom),
+    /// The same, then power fails there before any other node hears of what it took meanwhile.
+    DeposeThenCrash(Whom),
     /// Two nodes do not hear each other, or one the other.
     Cut(usize, usize, bool),
     /// Everything takes longer.
@@ -199,6 +213,8 @@ pub enum Kind {
     Transfer(u32, usize),
     /// Leadership is handed over, and who gets it is cut off.
     TransferThenCut(u32, usize),
+    /// The same, but clients still reach who led.
+    TransferThenDepose(u32, usize),
     /// A replica moves.
     Move(u32, usize, usize),
     /// A spare node joins.
@@ -217,6 +233,7 @@ impl Kind {
             Kind::Crash(Whom::Recycling(_)) => "crash at a segment's recycling",
             Kind::CrashTwice(..) => "crash in recovery",
             Kind::Blackout => "blackout",
+            Kind::LoseShards(_) => "lost shards",
             Kind::Restart(_) => "restart with other settings",
             Kind::Pause(Whom::Node(_)) => "pause",
             Kind::Pause(_) => "pause of a leader",
@@ -224,6 +241,7 @@ impl Kind {
             Kind::Isolate(..) => "one-way isolation",
             Kind::IsolateThenCrash(_) => "isolation, then crash",
             Kind::Depose(_) => "deposition",
+            Kind::DeposeThenCrash(_) => "deposition, then crash",
             Kind::Cut(_, _, true) => "cut",
             Kind::Cut(_, _, false) => "one-way cut",
             Kind::SlowNetwork(_) => "slow network",
@@ -235,6 +253,7 @@ impl Kind {
             Kind::FullDisk(_) => "full disk",
             Kind::Transfer(..) => "transfer",
             Kind::TransferThenCut(..) => "transfer, then cut",
+            Kind::TransferThenDepose(..) => "transfer, then deposition",
             Kind::Move(..) => "move",
             Kind::Join(_) => "join",
             Kind::Drain(_) => "drain",
@@ -302,9 +321,11 @@ impl Plan {
             routers: 1,
             vnodes: 4,
             clients: 4,
+            readers: 1,
             keys: 6,
             skew: 1,
             filler_bytes_max: 64,
+            patience: Duration::from_secs(10),
             think: Span::millis(2, 40),
             rest: Duration::ZERO,
             mix: Mix { count: 4, read: 4, eventual: 1, put: 2, swap: 2, batch: 1, chain: 1, scan: 0 },
@@ -340,9 +361,11 @@ impl Plan {
             routers: dice.pick("routers", &[0, 1, 2]),
             vnodes: dice.pick("vnodes", &[1, 2, 4, 8]),
             clients: 1 + dice.below("clients", 0, 8) as usize,
+            readers: dice.pick("readers", &[0, 0, 1, 3]),
             keys: 1 + dice.below("keys", 0, 12),
             skew: dice.pick("skew", &[1, 1, 4, 20]),
             filler_bytes_max: dice.pick("filler", &[8, 200, 2_000, 20_000]),
+            patience: Duration::from_millis(dice.pick("patience", &[10_000, 10_000, 1_000, 200])),
             think: dice.pick(
                 "think",
                 &[Span::millis(0, 20), Span::millis(5, 100), Span::millis(20, 400), Span::millis(50, 1000)],
@@ -421,7 +444,7 @@ fn draw_network(dice: &Dice) -> NetworkFaults {
 }
 
 /// Kinds that a seed may switch off.
-const KINDS: u64 = 22;
+const KINDS: u64 = 24;
 
 fn draw_faults(dice: &Dice, plan: &Plan) -> Vec<Fault> {
     let length = plan.length.as_millis() as u64;
@@ -483,6 +506,8 @@ fn draw_kind(dice: &Dice, plan: &Plan, index: u64, kind: u64) -> Kind {
         18 => Kind::Transfer(vnode, node),
         19 => Kind::Depose(Whom::Leader(vnode)),
         20 => Kind::Depose(whom),
+        22 => Kind::DeposeThenCrash(Whom::Leader(vnode)),
+        21 => Kind::TransferThenDepose(vnode, node),
         _ => Kind::TransferThenCut(vnode, node),
     }
 }

@@ -22,8 +22,12 @@ pub async fn compare(cluster: &Cluster, map: &Map) -> Result<(), String> {
         let mut contents: BTreeMap<usize, Content> = BTreeMap::new();
         for seat in vnode.replicas.iter().filter(|seat| seat.role == Role::Voter) {
             let Some(node) = cluster.index_of(seat.place.node, map) else { continue };
+            if cluster.has_lost_data(node) {
+                continue;
+            }
             let content = read_all(cluster, node, seat.place.shard.0, vnode.id, table, map.ring.epoch).await;
-            let content = content.ok_or(format!("vnode {} cannot be read on node {node}", vnode.id.0))?;
+            let content = content
+                .map_err(|why| format!("vnode {} cannot be read on node {node}: {why}", vnode.id.0))?;
             contents.insert(node, content);
         }
         let mut all = contents.iter();
@@ -40,7 +44,7 @@ pub async fn compare(cluster: &Cluster, map: &Map) -> Result<(), String> {
     Ok(())
 }
 
-/// Everything that a replica has of a vnode; none when it does not answer.
+/// Everything that a replica has of a vnode; or what it answers instead.
 async fn read_all(
     cluster: &Cluster,
     node: usize,
@@ -48,7 +52,7 @@ async fn read_all(
     vnode: VnodeId,
     table: TableId,
     epoch: u64,
-) -> Option<Content> {
+) -> Result<Content, String> {
     let range = table_range(keyspace::ITEMS, table);
     let (mut from, mut content) = (range.from, Content::new());
     loop {
@@ -66,11 +70,14 @@ async fn read_all(
             count_only: false,
         };
         let request = Request { epoch, operation: Operation::Scan(scan) };
-        let reply = cluster.ask(node, shard, request.encode()).await?;
-        let Ok(ArchivedReply::Page(page)) = read_reply(&reply) else { return None };
+        let reply = cluster.ask(node, shard, request.encode()).await.ok_or("it is not there")?;
+        let page = match read_reply(&reply) {
+            Ok(ArchivedReply::Page(page)) => page,
+            other => return Err(format!("{other:?}")),
+        };
         content.extend(page.items.iter().map(<[u8]>::to_vec));
         match page.last.as_ref() {
-            None => return Some(content),
+            None => return Ok(content),
             Some(last) => from = [last.key.as_slice(), &[0]].concat(),
         }
     }

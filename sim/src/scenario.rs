@@ -4,6 +4,7 @@
 
 mod deposed_leader;
 mod double_apply;
+mod empty_replica;
 mod failing_disk;
 mod half_image;
 mod paused_leader;
@@ -11,6 +12,7 @@ mod recycled_segment;
 mod released_states;
 mod tombstones;
 mod torn_tail;
+mod transferred_lease;
 mod uncommitted_tail;
 
 use std::time::Duration;
@@ -47,6 +49,8 @@ pub const ALL: &[Scenario] = &[
     double_apply::SCENARIO,
     tombstones::SCENARIO,
     failing_disk::SCENARIO,
+    transferred_lease::SCENARIO,
+    empty_replica::SCENARIO,
 ];
 
 /// What most of them begin with: a cluster of three nodes, and clients in a hurry.
@@ -70,6 +74,10 @@ const fn log(canary: lsm::log::Canary) -> Planted {
 
 const fn tree(canary: lsm::tree::Canary) -> Planted {
     Planted { tree: canary, ..Planted::NOTHING }
+}
+
+const fn group(canary: shard::GroupCanary) -> Planted {
+    Planted { group: Some(canary), ..Planted::NOTHING }
 }
 
 fn play(plan: &Plan) -> Result<Report, Failure> {

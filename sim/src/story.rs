@@ -10,6 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
 
+use model::ring::VnodeId;
 use runtime::Runtime;
 use runtime::sim::{FaultCounts, World};
 use runtime::sync::{Either, join_all, select};
@@ -160,9 +161,14 @@ async fn live(cluster: &Cluster, scenario: impl AsyncFnOnce(&Stage)) -> Result<u
     scenario(&stage).await;
     cluster.journal().note("all is healed".to_string());
     cluster.heal();
+    crowd.is_healed.set(true);
     let healed = world.elapsed();
     let served = within(cluster, HEALED_TIME_MAX, all_is_served(&stage)).await;
-    served.ok_or("not everything is served again after healing")?;
+    served.ok_or_else(|| {
+        let leaders: Vec<_> =
+            (0..=cluster.plan().vnodes).map(|vnode| cluster.leader(VnodeId(vnode))).collect();
+        format!("not everything is served again after healing; vnodes are led by nodes {leaders:?}")
+    })?;
     let millis = (world.elapsed() - healed).as_millis();
     cluster.journal().note(format!("all is served again after {millis} ms"));
     crowd.stop.set(true);

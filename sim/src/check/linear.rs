@@ -304,9 +304,14 @@ impl Task {
 }
 
 enum Verdict {
-    Linearizable { steps: u64 },
+    Linearizable {
+        steps: u64,
+    },
     /// The operation that was never taken on the longest way, and what the key held there.
-    Stuck { at: usize, held: Held },
+    Stuck {
+        at: usize,
+        held: Held,
+    },
     TooLong,
 }
 

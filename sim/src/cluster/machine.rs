@@ -64,7 +64,7 @@ async fn try_run_core(
     let options = CoreOptions {
         data: Path::new(DATA).to_path_buf(),
         shard: shard_options(cluster, index, identity, ShardId(rt.core().0)),
-        router: RouterOptions::default(),
+        router: router_options(cluster),
         member: Some(member),
     };
     let opened = Core::open(rt, options).await;
@@ -128,6 +128,8 @@ async fn membership(
         peers: Peers::new(Trust::Everybody, None),
         map,
         heard: Arc::new(AtomicBool::new(false)),
+        begun: shard::node::has_begun(rt, Path::new(DATA)).await.map_err(|error| error.to_string())?,
+        opened: Arc::default(),
     });
     *boot.membership.borrow_mut() = Some((identity, member.clone()));
     boot.known.notify_all();
@@ -190,6 +192,7 @@ fn shard_options(cluster: &Cluster, index: usize, identity: Identity, shard: Sha
     options.replication.tail_bytes_max = plan.tail_bytes_max;
     options.replication.image_part_bytes = plan.image_part_bytes;
     options.replication.canary = plan.planted.replication;
+    options.replication.group_canary = plan.planted.group;
     let watcher = cluster.clone();
     options.replication.applied = Some(Rc::new(move |vnode, at, term, command: &[u8]| {
         watcher.watch().applied(index, vnode, at, term, command);
@@ -199,9 +202,13 @@ fn shard_options(cluster: &Cluster, index: usize, identity: Identity, shard: Sha
     options
 }
 
+fn router_options(cluster: &Cluster) -> RouterOptions {
+    RouterOptions { repeats_unknown: cluster.plan().planted.router_repeats, ..RouterOptions::default() }
+}
+
 /// Runs a router until it loses power.
 pub async fn run_router(cluster: Cluster, rt: SimRuntime) {
-    let mut front = Front::open(&rt, RouterOptions::default());
+    let mut front = Front::open(&rt, router_options(&cluster));
     let address = std::net::SocketAddr::from(([0, 0, 0, 0], HTTP_PORT));
     front.serve(&[(Scheme::Http, address)]).await.expect("nobody else listens there");
     let peers = Peers::new(Trust::Everybody, None);

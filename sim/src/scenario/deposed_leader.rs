@@ -19,7 +19,8 @@ pub const SCENARIO: Scenario = Scenario {
 
 fn plan(seed: u64) -> Plan {
     // Clients ask the nodes themselves.
-    let plan = Plan { routers: 0, clients: 9, ..busy(seed) };
+    let plan =
+        Plan { routers: 0, clients: 12, readers: 6, patience: Duration::from_millis(150), ..busy(seed) };
     let faults = every(&plan, Duration::from_millis(1_900), Duration::from_millis(1_200), |turn| {
         Kind::Depose(Whom::Leader(1 + (turn % 4) as u32))
     });

@@ -8,15 +8,15 @@ use std::time::Duration;
 use runtime::sim::Chance;
 
 use super::{Scenario, busy, every, play, replication};
-use crate::plan::{Kind, Mix, Plan, Whom};
+use crate::plan::{Kind, Mix, Plan, Planted, Whom};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "double-apply",
     story: "connections break and leaders change while clients count",
     plan,
     run: play,
-    bugs: &[replication(shard::Canary::ApplyTwice)],
-    seeds_max: 3,
+    bugs: &[replication(shard::Canary::ApplyTwice), Planted { router_repeats: true, ..Planted::NOTHING }],
+    seeds_max: 20,
 };
 
 fn plan(seed: u64) -> Plan {

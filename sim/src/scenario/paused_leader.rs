@@ -19,7 +19,14 @@ pub const SCENARIO: Scenario = Scenario {
 
 fn plan(seed: u64) -> Plan {
     let dice = Dice::new(seed);
-    let plan = Plan { routers: 0, clients: 9, length: Duration::from_secs(15), ..busy(seed) };
+    let plan = Plan {
+        routers: 0,
+        clients: 12,
+        readers: 6,
+        patience: Duration::from_millis(150),
+        length: Duration::from_secs(15),
+        ..busy(seed)
+    };
     let mut faults = Vec::new();
     for turn in 0..10 {
         let at = Duration::from_millis(1_000 + 1_300 * turn);

@@ -18,14 +18,11 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 fn plan(seed: u64) -> Plan {
-    let plan = Plan { routers: 0, clients: 9, ..busy(seed) };
+    let patience = Duration::from_millis(150);
+    let plan = Plan { routers: 0, clients: 12, readers: 0, patience, ..busy(seed) };
     let faults = every(&plan, Duration::from_millis(1_700), Duration::from_millis(600), |turn| {
         let leader = Whom::Leader(1 + (turn % 4) as u32);
-        if turn % 2 == 0 {
-            Kind::IsolateThenCrash(leader)
-        } else {
-            Kind::CrashTwice(leader, Duration::from_millis(30))
-        }
+        if turn % 3 == 0 { Kind::IsolateThenCrash(leader) } else { Kind::DeposeThenCrash(leader) }
     });
     Plan { faults, ..plan }
 }

@@ -19,6 +19,9 @@ fn clusters_keep_what_they_acknowledged_whatever_happens() {
     }
     println!("{}", summary.text(std::time::Duration::ZERO));
     assert_eq!(summary.seeds, seeds);
+    if seeds < SEEDS {
+        return; // Somebody looks at single ones.
+    }
     assert!(summary.elections > seeds * 5, "{} elections", summary.elections);
     for (what, least) in [("crashes", 2), ("calls answered", 100), ("counts acknowledged", 20)] {
         let count = summary.count(what);

@@ -88,7 +88,8 @@ fn what_nobody_knows_is_there_once_or_never() {
     let back = [put(1, 1, 2), lost_put(2, 3), read(Some(2), 4, 5), read(Some(1), 6, 7)];
     check(&back, false);
     // Not twice.
-    let twice = [lost_put(2, 3), read(Some(2), 4, 5), put(3, 6, 7), read(Some(3), 8, 9), read(Some(2), 10, 11)];
+    let twice =
+        [lost_put(2, 3), read(Some(2), 4, 5), put(3, 6, 7), read(Some(3), 8, 9), read(Some(2), 10, 11)];
     check(&twice, false);
     // Not before it was sent.
     check(&[read(Some(2), 1, 2), lost_put(2, 3)], false);
@@ -157,9 +158,7 @@ fn is_possible(events: &[Event], taken: &mut Vec<bool>, held: Held) -> bool {
             (Operation::PutIf { .. }, Outcome::Held(found)) => (found == held).then_some(held),
             (Operation::PutIf { expected, number }, _) => (expected == held).then_some(Some(number)),
             (Operation::Count, Outcome::Unknown) => Some(counted(held)),
-            (Operation::Count, outcome) => {
-                (outcome == Outcome::Held(counted(held))).then_some(counted(held))
-            }
+            (Operation::Count, outcome) => (outcome == Outcome::Held(counted(held))).then_some(counted(held)),
             (Operation::Read, outcome) => (outcome == Outcome::Held(held)).then_some(held),
         };
         let Some(after) = after else { continue };
