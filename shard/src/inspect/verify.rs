@@ -69,7 +69,7 @@ async fn name_strangers<R: Runtime>(rt: &R, data: &Path, identity: &Identity, wa
     for entry in rt.list(data).await.unwrap_or_default() {
         let path = data.join(&entry.name);
         match entry.name.as_str() {
-            "node" | "LOCK" | "map" | "users.toml" | "device-profile.toml" => {}
+            "node" | "LOCK" | "map" | "begun" | "users.toml" | "device-profile.toml" => {}
             _ if shards.contains(&path) => {}
             "node.new" => watch.orphan(&path, "left behind by a stop"),
             name if name.starts_with("shard-") => watch.orphan(&path, "a shard that this node does not have"),
