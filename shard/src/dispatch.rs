@@ -56,7 +56,7 @@ impl<R: Runtime> Shard<R> {
             ArchivedOperation::Update(update) => self.update(update).await.map(Reply::Written),
             ArchivedOperation::GetMany(many) => Ok(Reply::Many(Box::pin(self.get_many(many)).await)),
             ArchivedOperation::WriteMany(many) => Ok(Reply::Many(Box::pin(self.write_many(many)).await)),
-            ArchivedOperation::Scan(scan) => self.scan(scan).await.map(Reply::Page),
+            ArchivedOperation::Scan(scan) => Box::pin(self.scan(scan)).await.map(Reply::Page),
             // What is rare is boxed, so that what is frequent stays small.
             ArchivedOperation::Catalog(change) => Box::pin(self.ask_catalog(change)).await,
             ArchivedOperation::Cluster(change) => Box::pin(self.ask_cluster(change)).await,

@@ -17,6 +17,7 @@ use model::ring::VnodeId;
 use model::table::Table;
 use net::message::{ArchivedScan, LastKey, PAGE_BYTES_MAX, Page, optional};
 use runtime::Runtime;
+use std::ops::Bound;
 
 /// Up to this limit a page is expected to end with it; above, with its size or its range.
 const LIMIT_EXPECTED_MAX: u32 = 1000;
@@ -69,12 +70,19 @@ impl<R: Runtime> Shard<R> {
             projection: self.projection(optional(&scan.projection))?,
         };
         // What is asked beyond the vnode's share of the table is somebody else's to answer.
-        let own = self.range_of(vnode, table.id)?;
-        let from = scan.from.as_slice().max(&own.from);
-        let to = scan.to.as_slice().min(&own.to);
-        if from < to {
+        let mut own = self.range_of(vnode, table.id)?;
+        if scan.from.as_slice() > own.from.as_slice() {
+            own.from.clear();
+            own.from.extend_from_slice(&scan.from);
+        }
+        if scan.to.as_slice() < own.to.as_slice() {
+            own.to.clear();
+            own.to.extend_from_slice(&scan.to);
+        }
+        if own.from < own.to {
             let direction = if scan.forward { Direction::Forward } else { Direction::Backward };
-            self.fill(&table, Range::half_open(from, to), direction, &mut filling).await?;
+            let range = Range { from: Bound::Included(own.from), to: Bound::Excluded(own.to) };
+            self.fill(&table, range, direction, &mut filling).await?;
         }
         Ok(filling.page)
     }

@@ -230,7 +230,8 @@ impl<R: Runtime> Shard<R> {
                     self.tree.observe(self.rt.now().since(begin));
                     return Ok(());
                 }
-                Err(refused) => latch = self.wait_after(refused).await?,
+                // Boxed: seldom needed, and part of every write's future.
+                Err(refused) => latch = Box::pin(self.wait_after(refused)).await?,
             }
         }
     }
