@@ -226,10 +226,11 @@ impl Group {
         if self.closed {
             return Err(Closed);
         }
-        if !self.is_plausible(&letter.message) || self.is_early_vote(now, &letter.message) {
+        let Letter { sent, echo, mut message } = letter;
+        self.forgive_lost_content(&mut message);
+        if !self.is_plausible(&message) || self.is_early_vote(now, &message) {
             return Ok(());
         }
-        let Letter { sent, echo, message } = letter;
         let (kind, from, term) = (message.get_msg_type(), message.from, message.term);
         let before = self.raw.raft.msgs.len();
         // An unknown peer, or an answer that came too late: the library says so, and nothing follows from it.
@@ -590,6 +591,16 @@ impl Group {
         }
         let promised = self.heard.is_some_and(|heard| now.since(heard) < self.promise());
         asks && promised && &message.context[..] != TRANSFER && !self.planted(Canary::TickDebt)
+    }
+
+    /// A replica that gave up what it had for an image, and was restarted before that was whole, has nothing. Its leader may be the one that heard it
+    /// acknowledge the old content, and says of that in its heartbeats that it is committed: as far as it is here, it is. Without an answer the
+    /// leader would never offer another image.
+    fn forgive_lost_content(&self, message: &mut Message) {
+        let has_nothing = self.last() == 0 && self.members().voters.is_empty();
+        if has_nothing && message.get_msg_type() == MessageType::MsgHeartbeat {
+            message.commit = 0;
+        }
     }
 
     /// Whether a message can be stepped: what cannot come from a sane peer makes the library panic.
