@@ -182,7 +182,8 @@ fn shard_options(cluster: &Cluster, index: usize, identity: Identity, shard: Sha
     let factor = 1 + (cluster.dice().roll("settings", turn << 8 | index as u64) % 3) as usize;
     options.tree.memtable_bytes = plan.memtable_bytes * factor;
     options.tree.table_bytes = 64 << 10;
-    options.tree.level1_bytes = 128 << 10;
+    // Small enough for levels in between, where tombstones have to stay.
+    options.tree.level1_bytes = 24 << 10;
     options.tree.manifest_bytes = 64 << 10;
     options.tree.cache_bytes = 256 << 10;
     options.tree.canary = plan.planted.tree;
