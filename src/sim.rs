@@ -14,7 +14,8 @@ use sim::plan::Plan;
 use sim::scenario;
 use sim::shrink::{failure_of, shrink};
 use sim::story::{self, Report};
-use sim::swarm::{self, Summary};
+use sim::summary::Summary;
+use sim::swarm;
 
 /// The flags of `torc sim`.
 #[derive(clap::Args, Clone, Debug)]
@@ -109,19 +110,18 @@ fn run_seeds(args: &Args) -> anyhow::Result<()> {
 }
 
 fn print(report: &Report, faults: usize, json: bool) {
-    let Report { seed, trace_hash, elapsed, elections, .. } = report;
+    let Report { seed, trace_hash, summary } = report;
     if json {
-        let mut summary = Summary::default();
-        summary.add(report);
         let rest = summary.json(Duration::ZERO);
         println!("{{\"seed\":{seed},\"trace_hash\":\"{trace_hash:032x}\",{}", rest.trim_start_matches('{'));
     } else {
         println!(
-            "{seed:>12}  {:>8.3} s  {:>7}  {elections:>9}  {faults:>7}  {:>9}  {:>7}  {trace_hash:032x}",
-            elapsed.as_secs_f64(),
-            report.count("crashes"),
-            report.count("calls answered"),
-            report.count("calls of unknown outcome"),
+            "{seed:>12}  {:>8.3} s  {:>7}  {:>9}  {faults:>7}  {:>9}  {:>7}  {trace_hash:032x}",
+            summary.elapsed.as_secs_f64(),
+            summary.count("crashes"),
+            summary.elections,
+            summary.count("calls answered"),
+            summary.count("calls of unknown outcome"),
         );
     }
 }
@@ -191,7 +191,7 @@ fn run_swarm(args: &SwarmArgs) -> anyhow::Result<()> {
     let mut summary = Summary::default();
     let mut failed: Option<(Plan, Failure)> = None;
     for (part, failure) in said.iter() {
-        summary.merge(part);
+        summary.merge(&part);
         failed = failed.or(failure);
     }
     let took = began.elapsed() * u32::try_from(args.threads.max(1)).unwrap_or(1);

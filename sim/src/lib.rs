@@ -12,7 +12,7 @@
 //! - [`watch`]: what must hold below the clients. [`journal`]: what happened, in words.
 //! - [`check`], [`checker`]: what clients saw, and whether honest items could have shown it to them. `replicas`: whether they hold the same.
 //! - [`marks`]: rare branches, and whether any seed takes them.
-//! - [`story`]: a run, from founding to verdict. [`swarm`]: many of them. [`shrink`]: a failure with less in it.
+//! - [`story`]: a run, from founding to verdict. [`swarm`]: many of them. [`summary`]: what they did. [`shrink`]: a failure with less in it.
 //! - [`scenario`]: known killers, each with its story, and with the planted bug that it must find.
 //! - [`alone`]: one node that is alone.
 //!
@@ -33,6 +33,7 @@ pub mod plan;
 pub mod scenario;
 pub mod shrink;
 pub mod story;
+pub mod summary;
 pub mod swarm;
 pub mod watch;
 

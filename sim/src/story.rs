@@ -23,6 +23,7 @@ use crate::nemesis;
 use crate::operator::Operator;
 use crate::plan::Plan;
 use crate::replicas;
+use crate::summary::Summary;
 
 /// A cluster that nothing happens to serves within this.
 const FOUNDING_TIME_MAX: Duration = Duration::from_secs(60);
@@ -40,29 +41,8 @@ pub struct Report {
     pub seed: u64,
     /// The trace in one number: equal for equal runs.
     pub trace_hash: u128,
-    /// Simulated time that passed.
-    pub elapsed: Duration,
-    /// Polls of tasks.
-    pub polls: u64,
-    /// Elections that somebody won.
-    pub elections: u64,
-    /// Entries that replicas applied.
-    pub applies: u64,
-    /// Steps of the search for linear orders.
-    pub search_steps: u64,
-    /// What happened, by name.
-    pub counts: BTreeMap<&'static str, u64>,
-    /// What disks did.
-    pub disks: FaultCounts,
-    /// Rare branches that were taken.
-    pub marks: BTreeMap<&'static str, u64>,
-}
-
-impl Report {
-    /// How often something of this name happened.
-    pub fn count(&self, name: &str) -> u64 {
-        self.counts.get(name).copied().unwrap_or(0)
-    }
+    /// What it did.
+    pub summary: Summary,
 }
 
 /// Runs a plan to its end.
@@ -97,9 +77,8 @@ pub fn run_with(plan: &Plan, scenario: impl AsyncFnOnce(&Stage)) -> Result<Repor
     };
     let mut disks = FaultCounts::default();
     (0..plan.machines()).for_each(|node| disks.add(&world.disk(cluster.machine(node)).fault_counts()));
-    Ok(Report {
-        seed: plan.seed,
-        trace_hash: world.trace_hash(),
+    let summary = Summary {
+        seeds: 1,
         elapsed: world.elapsed(),
         polls: world.polls(),
         elections: cluster.watch().elections.get(),
@@ -108,7 +87,8 @@ pub fn run_with(plan: &Plan, scenario: impl AsyncFnOnce(&Stage)) -> Result<Repor
         counts: cluster.journal().counts(),
         disks,
         marks: world.marks(),
-    })
+    };
+    Ok(Report { seed: plan.seed, trace_hash: world.trace_hash(), summary })
 }
 
 /// What a panic said.

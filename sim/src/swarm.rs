@@ -1,126 +1,9 @@
 //! Many seeds: each a cluster of its own, and what all of them did together.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::time::Duration;
-
-use runtime::sim::FaultCounts;
-
 use crate::Failure;
-use crate::marks;
 use crate::plan::Plan;
 use crate::story::{self, Report};
-
-/// What many runs did.
-#[derive(Clone, Debug, Default)]
-pub struct Summary {
-    /// Runs.
-    pub seeds: u64,
-    /// Simulated time of all.
-    pub elapsed: Duration,
-    /// Polls of tasks.
-    pub polls: u64,
-    /// Elections that somebody won.
-    pub elections: u64,
-    /// Entries that replicas applied.
-    pub applies: u64,
-    /// Steps of the search for linear orders.
-    pub search_steps: u64,
-    /// What happened, by name.
-    pub counts: BTreeMap<&'static str, u64>,
-    /// What disks did.
-    pub disks: FaultCounts,
-    /// Rare branches that were taken.
-    pub marks: BTreeMap<&'static str, u64>,
-}
-
-impl Summary {
-    /// Takes one run in.
-    pub fn add(&mut self, report: &Report) {
-        self.seeds += 1;
-        self.elapsed += report.elapsed;
-        self.polls += report.polls;
-        self.elections += report.elections;
-        self.applies += report.applies;
-        self.search_steps += report.search_steps;
-        for (name, count) in &report.counts {
-            *self.counts.entry(name).or_default() += count;
-        }
-        self.disks.add(&report.disks);
-        report.marks.iter().for_each(|(mark, count)| *self.marks.entry(mark).or_default() += count);
-    }
-
-    /// Takes over what others ran.
-    pub fn merge(&mut self, other: Summary) {
-        self.seeds += other.seeds;
-        self.elapsed += other.elapsed;
-        self.polls += other.polls;
-        self.elections += other.elections;
-        self.applies += other.applies;
-        self.search_steps += other.search_steps;
-        for (name, count) in other.counts {
-            *self.counts.entry(name).or_default() += count;
-        }
-        self.disks.add(&other.disks);
-        other.marks.iter().for_each(|(mark, count)| *self.marks.entry(mark).or_default() += count);
-    }
-
-    /// How often something of this name happened.
-    pub fn count(&self, name: &str) -> u64 {
-        self.counts.get(name).copied().unwrap_or(0)
-    }
-
-    /// For people; `took` is real time, summed over threads.
-    pub fn text(&self, took: Duration) -> String {
-        let mut text = String::new();
-        let hours = self.elapsed.as_secs_f64() / 3600.0;
-        let speed = self.elapsed.as_secs_f64() / took.as_secs_f64().max(1e-9);
-        let mut line = |name: &str, value: String| {
-            writeln!(text, "{name:<36} {value:>16}").expect("a string takes everything");
-        };
-        line("seeds", self.seeds.to_string());
-        line("simulated hours", format!("{hours:.2}"));
-        line("simulated seconds per second", format!("{speed:.0}"));
-        line("elections", self.elections.to_string());
-        line("entries applied", self.applies.to_string());
-        line("polls", self.polls.to_string());
-        line("steps of the search", self.search_steps.to_string());
-        self.counts.iter().for_each(|(name, count)| line(name, count.to_string()));
-        let disks = self.disks.by_kind();
-        disks.iter().filter(|(_, count)| *count > 0).for_each(|(name, count)| {
-            line(&format!("disk: {name}"), count.to_string());
-        });
-        self.marks.iter().for_each(|(mark, count)| line(&format!("mark: {mark}"), count.to_string()));
-        marks::ALL.iter().filter(|mark| !self.marks.contains_key(*mark)).for_each(|mark| {
-            line(&format!("mark: {mark}"), "never".to_string());
-        });
-        text
-    }
-
-    /// For programs: one object.
-    pub fn json(&self, took: Duration) -> String {
-        let mut text = format!(
-            "{{\"seeds\":{},\"simulated_s\":{:.3},\"real_s\":{:.3},\"elections\":{},\"entries_applied\":{},\"polls\":{},\"search_steps\":{}",
-            self.seeds,
-            self.elapsed.as_secs_f64(),
-            took.as_secs_f64(),
-            self.elections,
-            self.applies,
-            self.polls,
-            self.search_steps
-        );
-        let disks = self.disks.by_kind().map(|(name, count)| (format!("disk: {name}"), count));
-        let counts = self.counts.iter().map(|(name, count)| ((*name).to_string(), *count));
-        let marks = marks::ALL
-            .iter()
-            .map(|mark| (format!("mark: {mark}"), self.marks.get(mark).copied().unwrap_or(0)));
-        for (name, count) in counts.chain(disks).chain(marks) {
-            write!(text, ",\"{name}\":{count}").expect("a string takes everything");
-        }
-        text.push('}');
-        text
-    }
-}
+use crate::summary::Summary;
 
 /// Runs these seeds one after the other. The first failure ends it; `each` hears of every run that went well.
 pub fn run(
@@ -132,7 +15,7 @@ pub fn run(
         let plan = Plan::drawn(seed);
         match story::run(&plan) {
             Ok(report) => {
-                summary.add(&report);
+                summary.merge(&report.summary);
                 each(&report);
             }
             Err(failure) => return (summary, Some((plan, failure))),

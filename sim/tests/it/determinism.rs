@@ -14,14 +14,17 @@ fn run(seed: u64) -> Report {
 }
 
 fn line(report: &Report) -> String {
-    format!("hash {} {:032x} {} {:?}", report.seed, report.trace_hash, report.polls, report.elapsed)
+    format!(
+        "hash {} {:032x} {} {:?}",
+        report.seed, report.trace_hash, report.summary.polls, report.summary.elapsed
+    )
 }
 
 #[test]
 fn a_seed_is_the_same_twice_and_another_seed_is_not() {
     let (one, two) = (run(1), run(1));
     assert_eq!(line(&one), line(&two));
-    assert_eq!(one.counts, two.counts);
+    assert_eq!(one.summary.counts, two.summary.counts);
     assert_ne!(one.trace_hash, run(2).trace_hash);
 }
 
