@@ -58,6 +58,17 @@ fn busy(seed: u64) -> Plan {
     Plan { clients: 6, keys: 4, think: runtime::sim::Span::millis(1, 12), ..Plan::calm(seed) }
 }
 
+/// The same, with large writes: logs go round their segments all the time.
+fn going_round(seed: u64) -> Plan {
+    Plan {
+        filler_bytes_max: 24_000,
+        memtable_bytes: 32 << 10,
+        tail_bytes_max: 0,
+        length: Duration::from_secs(15),
+        ..busy(seed)
+    }
+}
+
 /// The same fault every so often, until the plan ends.
 fn every(plan: &Plan, period: Duration, lasts: Duration, kind: impl Fn(u64) -> Kind) -> Vec<Fault> {
     let count = (plan.length.as_millis() / period.as_millis()).saturating_sub(1) as u32;

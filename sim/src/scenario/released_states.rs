@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Scenario, busy, every, play, replication};
+use super::{Scenario, every, going_round, play, replication};
 use crate::plan::{Dice, Kind, Plan, Whom};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -18,13 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 fn plan(seed: u64) -> Plan {
-    let plan = Plan {
-        filler_bytes_max: 24_000,
-        memtable_bytes: 32 << 10,
-        tail_bytes_max: 0,
-        length: Duration::from_secs(15),
-        ..busy(seed)
-    };
+    let plan = going_round(seed);
     let moment = |turn| Duration::from_micros(Dice::new(seed).below("moment", turn, 30_000));
     let faults =
         every(&plan, Duration::from_millis(1_100), Duration::from_millis(30), |turn| match turn % 3 {
