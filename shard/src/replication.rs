@@ -229,6 +229,21 @@ impl Pending {
         pending == 0 || pending + size <= self.bytes_max
     }
 
+    /// Waits until a command of so many bytes may join them, or proposals have `failed` for good.
+    async fn room(&self, size: usize, failed: &Cell<bool>) -> Result<(), lsm::Error> {
+        loop {
+            let changed = self.changed.notified();
+            if failed.get() {
+                return Err(lsm::Error::Closed);
+            }
+            if self.has_room(size) {
+                return Ok(());
+            }
+            let _waiting = Waiting::new(&self.waiting);
+            changed.await;
+        }
+    }
+
     fn take(self: &Rc<Self>, bytes: usize) -> Room {
         self.bytes.set(self.bytes.get() + bytes);
         Room { pending: self.clone(), bytes }

@@ -7,7 +7,7 @@
 //! A group of one commits an entry when the local log has it durably, and the log is durable in order of appending. So one
 //! queue serves all groups of the shard, and the log's group commit is theirs.
 
-use super::{Entry, Pending, Proposal, Receipt, Refused, Undone, Waiting, What, Why};
+use super::{Entry, Pending, Proposal, Receipt, Refused, Undone, What, Why};
 use crate::command::RECORD_KIND;
 use lsm::log::{Log, Position, Record};
 use model::ring::VnodeId;
@@ -96,17 +96,8 @@ impl<R: Runtime> Alone<R> {
 
     /// Waits until a proposal with a command of so many bytes has a chance to be taken.
     pub async fn ready(&self, size: usize) -> Result<(), lsm::Error> {
-        loop {
-            let room = self.pending.changed.notified();
-            if self.failed.get() {
-                return Err(lsm::Error::Closed);
-            }
-            if self.pending.has_room(size) {
-                return self.log.ready().await;
-            }
-            let _waiting = Waiting::new(&self.pending.waiting);
-            room.await;
-        }
+        self.pending.room(size, &self.failed).await?;
+        self.log.ready().await
     }
 
     /// The next committed entry of any group.

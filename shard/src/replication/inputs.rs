@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use super::membership::LOOK_TICKS;
 use super::replica::Replica;
 use super::sleep::Heard;
-use super::{Canary, NotRead, Proposal, Receipt, Refused, Undone, Waiting, Why};
+use super::{Canary, NotRead, Proposal, Receipt, Refused, Undone, Why};
 use crate::consensus::{Closed, Letter, wire};
 use bytes::Bytes;
 use model::ring::{NodeId, Place, VnodeId};
@@ -51,17 +51,7 @@ impl<R: Runtime> Cluster<R> {
 
     /// Waits until a proposal with a command of so many bytes has a chance to be taken.
     pub async fn ready(&self, size: usize) -> Result<(), lsm::Error> {
-        loop {
-            let room = self.pending.changed.notified();
-            if self.failed.get() {
-                return Err(lsm::Error::Closed);
-            }
-            if self.pending.has_room(size) {
-                return Ok(());
-            }
-            let _waiting = Waiting::new(&self.pending.waiting);
-            room.await;
-        }
+        self.pending.room(size, &self.failed).await
     }
 
     /// Waits until a strong read of the vnode may be answered from what is applied; the term in which this shard leads.
