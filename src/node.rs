@@ -36,6 +36,7 @@ use shard::node::{Identity, SHARDS_MAX};
 use crate::config::{Config, HttpArgs, StoreArgs, Unknown, read_file};
 use crate::data_dir::DataDir;
 use crate::device_profile;
+use crate::outside::on_one_core;
 use crate::peers::{PeerArgs, Peers, advertised, check_reach};
 use crate::serve::{self, Setup};
 
@@ -248,7 +249,7 @@ struct Found {
 /// Who lives in the directory; none when it belongs to no cluster.
 fn look(data: &DataDir, cpu: usize) -> anyhow::Result<Option<Found>> {
     let path = data.path().to_path_buf();
-    let found = on_one_core(data.path(), cpu, move |rt| {
+    let found = on_one_core(RealOptions::new(vec![cpu], data.path()), move |rt| {
         let path = path.clone();
         async move {
             let Some(identity) = shard::node::read(&rt, &path).await? else { return Ok(None) };
@@ -308,7 +309,7 @@ fn wait(
     let node = config.node(NodeId(0), id, listens, http)?;
     let words = what_to_do(config, listens, &node);
     let (path, peers, listen) = (data.path().to_path_buf(), config.peers.clone(), listens[0]);
-    let adopted = on_one_core(data.path(), config.cpus[0], move |rt| {
+    let adopted = on_one_core(RealOptions::new(vec![config.cpus[0]], data.path()), move |rt| {
         let waiting = Rc::new(Waiting {
             rt: rt.clone(),
             data: path.clone(),
@@ -496,22 +497,4 @@ fn host_name() -> anyhow::Result<String> {
     let name =
         std::fs::read_to_string("/proc/sys/kernel/hostname").context("the host's name: give --name")?;
     Ok(name.trim().to_string())
-}
-
-/// Runs `work` on one core and gives its result.
-fn on_one_core<T, F, Fut>(data: &Path, cpu: usize, work: F) -> anyhow::Result<T>
-where
-    T: Send + 'static,
-    F: Fn(RealRuntime) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = T> + 'static,
-{
-    let (answer, answers) = flume::bounded(1);
-    runtime::real::run(RealOptions::new(vec![cpu], data), move |rt| {
-        let (answer, work) = (answer.clone(), work.clone());
-        async move {
-            let result = work(rt).await;
-            answer.try_send(result).expect("there is room for the one answer");
-        }
-    })?;
-    Ok(answers.try_recv().expect("the executor answered before it ended"))
 }
