@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use router::RouterOptions;
+use router::auth::users::Users;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -257,6 +260,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// What a core's router runs with.
+    pub fn router_options(&self, users: Option<Arc<Users>>) -> RouterOptions {
+        let (region, account) = (self.region.clone(), self.account.clone());
+        RouterOptions { region, account, users, ..RouterOptions::default() }
+    }
+
     /// Joins flags, file and defaults, and refuses what cannot work.
     pub fn load(flags: ServeArgs) -> anyhow::Result<Config> {
         let file = read_file(flags.http.config(), |file: &ServeArgs| &file.unknown)?;

@@ -14,7 +14,7 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 use process::front::{Found, Front};
 use process::outside::NotFound;
-use router::{RouterOptions, Scheme};
+use router::Scheme;
 use runtime::real::{RealOptions, RealRuntime, Stopper};
 use runtime::sync::{Either, select};
 use runtime::{CoreId, Runtime};
@@ -126,7 +126,7 @@ impl Core {
     }
 
     async fn try_run(&self, rt: &RealRuntime) -> anyhow::Result<()> {
-        let mut front = Front::open(rt, self.router_options());
+        let mut front = Front::open(rt, self.config.router_options(self.files.users.clone()));
         if let Some(setup) = &self.files.tls {
             front.router().set_tls(setup.clone());
         }
@@ -168,20 +168,10 @@ impl Core {
         found
     }
 
-    fn router_options(&self) -> RouterOptions {
-        RouterOptions {
-            region: self.config.region.clone(),
-            account: self.config.account.clone(),
-            users: self.files.users.clone(),
-            ..RouterOptions::default()
-        }
-    }
-
     fn say_where(&self) {
         println!("torc {}", env!("CARGO_PKG_VERSION"));
         for (scheme, address) in &self.listens {
-            let scheme = if *scheme == Scheme::Http { "http" } else { "https" };
-            println!("listening {scheme}://{address}");
+            println!("listening {}", serve::url(*scheme, *address));
         }
     }
 }

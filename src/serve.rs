@@ -22,7 +22,7 @@ use anyhow::{Context, anyhow, bail};
 use model::ring::{NodeId, ShardId};
 use process::member::Membership;
 use process::node::{Core, CoreOptions};
-use router::{Router, RouterOptions, Scheme};
+use router::{Router, Scheme};
 use runtime::real::{Probe, RealOptions, RealRuntime, RealTask, Stopper, check_port_free, probe};
 use runtime::sync::{Either, select};
 use runtime::{Class, Runtime};
@@ -270,7 +270,7 @@ impl Node {
         let options = CoreOptions {
             data: self.data_dir.clone(),
             shard: self.shard_options(rt)?,
-            router: self.router_options(),
+            router: self.config.router_options(self.files.users.clone()),
             member: self.member.clone(),
         };
         let mut core = Core::open(rt, options).await.map_err(leave_core)?;
@@ -301,14 +301,13 @@ impl Node {
         }
         Ok(options)
     }
+}
 
-    fn router_options(&self) -> RouterOptions {
-        RouterOptions {
-            region: self.config.region.clone(),
-            account: self.config.account.clone(),
-            users: self.files.users.clone(),
-            ..RouterOptions::default()
-        }
+/// Where clients find it.
+pub fn url(scheme: Scheme, address: SocketAddr) -> String {
+    match scheme {
+        Scheme::Http => format!("http://{address}"),
+        Scheme::Https => format!("https://{address}"),
     }
 }
 
@@ -374,11 +373,7 @@ impl Banner {
 
     /// The URLs, those in plain text first.
     fn urls(&self) -> Vec<String> {
-        let url = |(scheme, address): &(Scheme, SocketAddr)| match scheme {
-            Scheme::Http => format!("http://{address}"),
-            Scheme::Https => format!("https://{address}"),
-        };
-        self.listens.iter().map(url).collect()
+        self.listens.iter().map(|(scheme, address)| url(*scheme, *address)).collect()
     }
 
     fn core_listens(&self) {
