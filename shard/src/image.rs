@@ -212,6 +212,7 @@ impl<R: Runtime> Shard<R> {
     async fn install(&self, cluster: &Cluster<R>, install: &Install) -> Result<(), lsm::Error> {
         let mut after = Vec::new();
         let mut begun = false;
+        let mut heard = self.rt.now();
         while cluster.is_current(install) {
             if !begun {
                 begun = self.wipe(install.vnode).await.is_ok();
@@ -222,9 +223,14 @@ impl<R: Runtime> Shard<R> {
             };
             // What is current may have changed while the part was on its way.
             let Some(part) = part.filter(|_| cluster.is_current(install)) else {
+                let is_lost = self.rt.now().since(heard) >= cluster.options().image_idle_max;
+                if is_lost && cluster.give_install_up(install) {
+                    return Ok(());
+                }
                 self.rt.sleep(RETRY_PAUSE).await;
                 continue;
             };
+            heard = self.rt.now();
             let Ok(ArchivedReply::Image(part)) = read_reply(&part) else { continue };
             self.take_part(install.vnode, &part.pairs, &mut after).await?;
             if part.last || cluster.options().canary == Canary::HalfImage {

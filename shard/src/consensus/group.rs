@@ -247,6 +247,17 @@ impl Group {
         Ok(())
     }
 
+    /// Whether this message proves that this replica has lost what it had acknowledged as durable: a leader says of entries that they are committed
+    /// only as far as it has heard that they are here. So the disk is an old copy, or has lost what it was given. (Who waits for an image has said itself
+    /// that it has nothing.)
+    pub(crate) fn has_forgotten(&self, message: &Message) -> bool {
+        message.get_msg_type() == MessageType::MsgHeartbeat
+            && message.to == self.options.peer.0
+            && message.term >= self.raw.raft.term
+            && message.commit > self.last()
+            && !self.members().voters.is_empty()
+    }
+
     /// Puts commands into the log, one entry each, all or none, if this replica leads; the index of the first.
     pub(crate) fn propose(
         &mut self,
@@ -355,8 +366,15 @@ impl Group {
             reads: ready.take_read_states().into_iter().filter_map(read_number).collect(),
             send: self.letters(now, ready.take_messages()),
         };
-        let held = self.letters(now, ready.take_persisted_messages());
+        let mut held = self.letters(now, ready.take_persisted_messages());
         assert!(leads || work.send.is_empty(), "only a leader's messages leave before they are durable");
+        if self.installing.is_some() || work.install.is_some() {
+            // Its content is on its way, and may be for long. That it hears its leader promises nothing that has to be durable, and the leader must know it: without it
+            // there may be no majority, and then no image either.
+            let hears =
+                |letter: &mut Letter| letter.message.get_msg_type() == MessageType::MsgHeartbeatResponse;
+            work.send.extend(held.extract_if(.., hears));
+        }
         match self.planted(Canary::AnswerBeforeDurable) {
             true => work.send.extend(held),
             false => self.held.push_back((work.number, held)),

@@ -390,12 +390,20 @@ impl<R: Runtime> Cluster<R> {
 
     /// The library panicked: the replica does nothing any more, the others go on.
     pub(super) fn closed(&self, vnode: VnodeId) {
+        self.close(vnode, "has failed, and is closed until the next start");
+    }
+
+    /// The replica lacks what it has acknowledged. Were it to vote, one that lacks the same could come to lead: it takes no part any more.
+    pub(super) fn forgotten(&self, vnode: VnodeId) {
+        let why = "lacks what it had acknowledged: this node's disk is an old copy, or has lost what it was given. It takes no part until the next start; \
+             replace this node";
+        self.close(vnode, why);
+    }
+
+    fn close(&self, vnode: VnodeId, why: &str) {
         let replica = self.groups.borrow_mut().remove(&vnode);
         self.dead.borrow_mut().insert(vnode);
-        (self.report)(&format!(
-            "the replica of vnode {} has failed, and is closed until the next start",
-            vnode.0
-        ));
+        (self.report)(&format!("the replica of vnode {} {why}", vnode.0));
         if let Some(mut replica) = replica {
             self.lay_to_rest(&mut replica);
             drop(replica.abandon());

@@ -2,6 +2,7 @@
 
 use super::cluster::Cluster;
 use super::record::{self, Base};
+use super::replica::Replica;
 use super::{Canary, Committed, Entry, What};
 use crate::consensus::Closed;
 use model::ring::VnodeId;
@@ -108,7 +109,9 @@ impl<R: Runtime> Cluster<R> {
         let mut groups = self.groups.borrow_mut();
         let with_tail = groups.values().filter(|replica| replica.group.kept().0 > 0).count();
         let each = self.options.tail_bytes_max / with_tail.max(1);
-        for (vnode, replica) in groups.iter_mut().filter(|(_, replica)| replica.group.kept().0 > 0) {
+        // While a replica's image is on its way, the tree's mark is that of a replica that was here before it.
+        let whole = |replica: &Replica| !replica.installing && replica.group.kept().0 > 0;
+        for (vnode, replica) in groups.iter_mut().filter(|(_, replica)| whole(replica)) {
             let flushed = (self.mark)(u64::from(vnode.0)).max(replica.begin);
             replica.group.compact(flushed, each);
         }

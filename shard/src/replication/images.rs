@@ -2,12 +2,19 @@
 //!
 //! A leader offers one, the library tells the follower, and the follower says durably that its content is void before the first
 //! old byte goes. It counts again when all of the image is in the tree, durably. The copying itself is done by `image`.
+//!
+//! Who offers one need not have applied anything of its own term: what it has applied is committed, whoever says so. It must not wait for that either, because the follower
+//! that needs the image may be the one without which nothing is committed.
+//!
+//! A follower that installs answers nothing, so a leader that does not have that image (another one by now, or it has let it go) does not learn that
+//! one is needed. After a while without a part the follower begins anew, as after a stop: as one that has nothing, and says so.
 
 use super::cluster::Cluster;
 use super::journal::{Backlog, Then, Written};
 use super::record::Base;
+use super::recover::Recovered;
 use super::replica::Replica;
-use crate::consensus::{self, Closed, Work};
+use crate::consensus::{self, Closed, Group, Work};
 use lsm::log::Position;
 use model::ring::VnodeId;
 use raft::eraftpb::SnapshotMetadata;
@@ -101,6 +108,31 @@ impl<R: Runtime> Cluster<R> {
                 && replica.written.installing
                 && replica.written.base.as_ref() == Some(&install.base)
         })
+    }
+
+    /// Nobody has that image any more: the replica begins anew, with nothing but its promises. Whether it did: not while any of its records is on its way
+    /// into the log, because answers that rest on it must not leave before it is durable.
+    pub fn give_install_up(&self, install: &Install) -> bool {
+        let vnode = install.vnode;
+        if !self.is_current(install) || self.landings.borrow().iter().any(|landing| landing.vnode == vnode) {
+            return false;
+        }
+        let mut groups = self.groups.borrow_mut();
+        let replica = groups.get_mut(&vnode).expect("it is current");
+        if replica.backlogged > 0 {
+            return false;
+        }
+        let saved = Recovered::nothing_but(&replica.written);
+        let group = Group::open(self.group_options(vnode, replica.peer), saved, self.rt.now());
+        let Ok(group) = group else {
+            drop(groups);
+            self.closed(vnode);
+            return true;
+        };
+        replica.begin_anew(group);
+        drop(groups);
+        self.enlist(vnode);
+        true
     }
 
     /// The content is complete, and durable in the tree.

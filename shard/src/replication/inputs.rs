@@ -147,6 +147,10 @@ impl<R: Runtime> Cluster<R> {
         if !known || letter.message.to != replica.peer || self.overloaded(&letter) {
             return;
         }
+        if replica.group.has_forgotten(&letter.message) {
+            drop(groups);
+            return self.forgotten(vnode);
+        }
         let heard = Heard::of(&letter);
         let stepped = self
             .before_step(replica, &letter, now)

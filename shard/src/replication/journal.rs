@@ -50,7 +50,7 @@ pub enum Then {
 /// What becomes durable at a position of the log.
 pub struct Landing {
     position: Position,
-    vnode: VnodeId,
+    pub(super) vnode: VnodeId,
     /// The state that is written there, if one is.
     state: Option<Written>,
 }

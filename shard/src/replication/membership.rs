@@ -5,8 +5,11 @@
 //! ```
 //!
 //! The map names who shall be a replica (`Role`); the group's own log says who is one. The leader looks at the difference again
-//! and again and takes one step at a time, so it does not matter where the leader before stopped. A leader that has to leave
-//! hands leadership over before it is removed.
+//! and again and takes one step at a time, so it does not matter where the leader before stopped.
+//!
+//! A leader that has to leave hands leadership over first, to one that stays: so whoever replaces it goes and comes in one joint change.
+//! Were the new one let in before, four would vote for a moment, of which three are needed: with one of them dead, nobody else could fail.
+//! And who has no content yet does not vote, so it is let in when it has.
 
 use super::cluster::Cluster;
 use super::replica::Replica;
@@ -179,9 +182,23 @@ fn can_lead(replica: &Replica, peer: PeerId) -> bool {
     replica.group.members().voters.contains(&peer.0) && has_caught_up(replica, peer)
 }
 
+/// Whether a peer has nearly everything. Who has nothing has not, however little there is: it waits for its first image, and until then it is no
+/// member in its own eyes, and does not vote.
 fn has_caught_up(replica: &Replica, peer: PeerId) -> bool {
     let last = replica.group.last();
-    replica.group.progress(peer).is_some_and(|(matched, active)| active && matched + CAUGHT_UP_MAX >= last)
+    let has_enough = |matched: u64| matched > 0 && matched + CAUGHT_UP_MAX >= last;
+    replica.group.progress(peer).is_some_and(|(matched, active)| active && has_enough(matched))
+}
+
+/// Whom a leader that has to leave hands over to, as long as there are others in the group that stay: the first of them that can lead.
+fn heir(replica: &Replica, should_vote: &[u64]) -> Option<Next> {
+    let voters = &replica.group.members().voters;
+    if should_vote.contains(&replica.peer) || !voters.contains(&replica.peer) {
+        return None;
+    }
+    let mut stay = should_vote.iter().filter(|peer| voters.contains(peer)).copied().map(PeerId).peekable();
+    stay.peek()?;
+    Some(stay.find(|peer| can_lead(replica, *peer)).map_or(Next::Nothing, Next::HandOver))
 }
 
 /// The next step from what the group is to what the map wants.
@@ -200,6 +217,9 @@ fn next_step(replica: &Replica, wanted: &Replicas) -> Next {
     if let Some(stray) = in_group.filter(strange).find(|peer| **peer != replica.peer) {
         return Next::Change(vec![Step::Remove(PeerId(*stray))]);
     }
+    if let Some(hand_over) = heir(replica, &should_vote) {
+        return hand_over;
+    }
     let missing = |peer: &&u64| !members.voters.contains(peer) && !members.learners.contains(peer);
     if let Some(new) = should_vote.iter().find(missing) {
         return Next::Change(vec![Step::Learner(PeerId(*new))]);
@@ -214,11 +234,6 @@ fn next_step(replica: &Replica, wanted: &Replicas) -> Next {
     steps.extend(others_leave.map(|peer| Step::Remove(PeerId(*peer))));
     if !steps.is_empty() {
         return Next::Change(steps);
-    }
-    if leaving.contains(&replica.peer) || !should_vote.contains(&replica.peer) {
-        // We are the last who has to go.
-        let heir = should_vote.iter().copied().map(PeerId).find(|peer| can_lead(replica, *peer));
-        return heir.map_or(Next::Nothing, Next::HandOver);
     }
     let on_its_way = wanted.iter().any(|seat| seat.role != Role::Voter);
     if on_its_way { Next::Report } else { Next::Nothing }

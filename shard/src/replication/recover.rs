@@ -71,21 +71,27 @@ pub struct Replicas {
 }
 
 impl Recovered {
+    /// What the group of a replica goes on with whose content is void: its promises.
+    pub fn nothing_but(state: &State) -> Saved {
+        let mut hard_state = HardState::default();
+        (hard_state.term, hard_state.vote) = (state.term, state.vote);
+        Saved {
+            hard_state,
+            conf_state: raft::eraftpb::ConfState::default(),
+            start: (0, 0),
+            entries: Vec::new(),
+            applied: 0,
+            first_start: false,
+        }
+    }
+
     /// What its group goes on with. One whose content is not complete begins anew, and only keeps its promises.
     pub fn saved(&self) -> Saved {
+        if self.state.installing {
+            return Recovered::nothing_but(&self.state);
+        }
         let mut hard_state = HardState::default();
         (hard_state.term, hard_state.vote) = (self.state.term, self.state.vote);
-        if self.state.installing {
-            let conf_state = raft::eraftpb::ConfState::default();
-            return Saved {
-                hard_state,
-                conf_state,
-                start: (0, 0),
-                entries: Vec::new(),
-                applied: 0,
-                first_start: false,
-            };
-        }
         let last = self.entries.last().map_or(self.standing.index, |entry| entry.index);
         hard_state.commit = self.state.commit.clamp(self.standing.index, last);
         Saved {

@@ -112,6 +112,14 @@ impl Replica {
         }
     }
 
+    /// Goes on with another group, which has nothing: the content is void, and its image comes no more.
+    pub fn begin_anew(&mut self, group: Group) {
+        assert!(self.installing && self.leading.is_none(), "it waits for an image");
+        self.group = group;
+        self.writing.clear();
+        (self.standing, self.begin) = (Base::default(), 0);
+    }
+
     /// What `written` is now, to be written under the next number.
     pub fn next_state(&mut self, then: Then) -> Written {
         self.number += 1;

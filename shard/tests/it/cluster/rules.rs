@@ -2,6 +2,7 @@
 
 use super::world::*;
 use model::ring::VnodeId;
+use runtime::sync::{Either, select};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -216,6 +217,146 @@ fn a_replica_that_waits_for_its_first_image_has_nothing_after_a_stop_either() {
         cluster.world().sleep(Duration::from_secs(1)).await;
         assert!(has_all(&cluster, &caller, 0).await);
     });
+}
+
+/// A new replica that had nothing counted as caught up when there was little to catch up with. It got a vote beside the three, the leader went, and
+/// nobody had a majority any more: one was dead, and the one with nothing does not vote.
+#[test]
+fn a_leader_moves_away_while_another_node_is_dead() {
+    for seed in 0..10 {
+        let (cluster, caller) = settled(300 + seed);
+        let vnode = VnodeId(caller.at(1).vnode);
+        cluster.start(SPARE);
+        cluster.world().block_on(async {
+            assert!(caller.write(1).await);
+            cluster.world().sleep(Duration::from_millis(200)).await;
+            let leader = cluster.leader(vnode).unwrap();
+            cluster.crash((leader + 1) % NODES);
+            // An answer comes long before an image does.
+            cluster.inner.delay_max_us.set(30_000);
+            assert!(cluster.begin_move(vnode, leader, SPARE));
+            finish_one_move(&cluster, seed).await;
+            while !caller.write(1).await {}
+            while !caller.read(1).await {}
+        });
+    }
+}
+
+/// And when another one fails for good in the middle of that, the two that are left go on.
+#[test]
+fn a_leader_moves_away_and_another_node_dies_meanwhile() {
+    for seed in 0..20 {
+        let (cluster, caller) = settled(340 + seed);
+        let vnode = VnodeId(caller.at(1).vnode);
+        cluster.start(SPARE);
+        cluster.world().block_on(async {
+            assert!(caller.write(1).await);
+            let leader = cluster.leader(vnode).unwrap();
+            assert!(cluster.begin_move(vnode, leader, SPARE));
+            let moment = cluster.world().draw("moment", 0) % 600;
+            cluster.world().sleep(Duration::from_millis(moment)).await;
+            cluster.crash((leader + 1) % NODES);
+            finish_one_move(&cluster, seed).await;
+            while !caller.write(1).await {}
+            while !caller.read(1).await {}
+        });
+    }
+}
+
+async fn finish_one_move(cluster: &Cluster, seed: u64) {
+    let mut waited = 0;
+    while cluster.finish_moves() == 0 {
+        waited += 1;
+        assert!(waited < 500, "seed {seed}: the move does not end: {}", cluster.describe());
+        cluster.world().sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// While the image of a replica came that returns to a shard under another number, what the tree had flushed of its earlier life counted as applied.
+#[test]
+fn a_replica_comes_back_under_writes_to_where_an_earlier_one_was() {
+    for seed in 0..10 {
+        let (cluster, caller) = forgetful(400 + seed);
+        let vnode = VnodeId(caller.at(1).vnode);
+        cluster.start(SPARE);
+        cluster.world().block_on(async {
+            write_much(&caller).await;
+            assert!(cluster.begin_move(vnode, 0, SPARE));
+            finish_one_move(&cluster, seed).await;
+            cluster.world().sleep(Duration::from_secs(1)).await;
+            assert!(cluster.begin_move(vnode, SPARE, 0));
+            cluster.inner.delay_max_us.set(20_000);
+            let busy = async {
+                loop {
+                    caller.write(1).await;
+                }
+            };
+            match select(busy, finish_one_move(&cluster, seed)).await {
+                Either::First(()) | Either::Second(()) => {}
+            }
+            cluster.inner.delay_max_us.set(500);
+            cluster.world().sleep(Duration::from_secs(1)).await;
+            while !caller.write(1).await {}
+            cluster.world().sleep(Duration::from_secs(1)).await;
+            assert!(has_all(&cluster, &caller, 0).await);
+        });
+        assert!(cluster.inner.failures.borrow().is_empty(), "{:?}", cluster.inner.failures.borrow());
+    }
+}
+
+/// A replica that installs an image says nothing, so that a new leader never learned that it needs another one.
+#[test]
+fn an_image_whose_leader_is_gone_is_begun_anew() {
+    for seed in 0..10 {
+        let (cluster, caller) = forgetful(420 + seed);
+        cluster.crash(2);
+        cluster.world().block_on(write_much(&caller));
+        cluster.inner.delay_max_us.set(30_000);
+        cluster.start(2);
+        let moment = 60 + cluster.world().draw("moment", 0) % 400;
+        cluster.world().run_for(Duration::from_millis(moment));
+        let leader = (seed % 2) as u16;
+        cluster.crash(leader);
+        cluster.world().run_for(Duration::from_millis(400));
+        cluster.start(leader);
+        cluster.inner.delay_max_us.set(500);
+        cluster.world().block_on(async {
+            let mut waited = 0;
+            while !has_all(&cluster, &caller, 2).await {
+                waited += 1;
+                assert!(waited < 100, "seed {seed}: node 2 does not get what it lacks");
+                while !caller.write(1).await {}
+                cluster.world().sleep(Duration::from_millis(200)).await;
+            }
+        });
+        assert!(cluster.inner.failures.borrow().is_empty(), "{:?}", cluster.inner.failures.borrow());
+    }
+}
+
+/// A leader offered images only once something of its own term was applied. But with one of three dead, nothing is committed before the one that needs
+/// the image has it.
+#[test]
+fn two_of_three_go_on_although_one_of_them_needs_an_image() {
+    for seed in 0..5 {
+        let (cluster, caller) = forgetful(440 + seed);
+        cluster.crash(2);
+        cluster.world().block_on(write_much(&caller));
+        cluster.crash(1);
+        // It comes back without the entries that its tree has, and must be leader.
+        cluster.crash(0);
+        cluster.start(0);
+        cluster.start(2);
+        cluster.world().block_on(async {
+            for sort in 0..KEYS {
+                let mut tries = 0;
+                while !caller.write(sort).await || !caller.read(sort).await {
+                    tries += 1;
+                    assert!(tries < 30, "seed {seed}: key {sort} is not served: {}", cluster.describe());
+                }
+            }
+        });
+        assert!(cluster.inner.failures.borrow().is_empty(), "{:?}", cluster.inner.failures.borrow());
+    }
 }
 
 #[test]

@@ -143,6 +143,26 @@ impl Cluster {
         self.inner.parts.borrow().get(&node).map(|part| part.shard.clone())
     }
 
+    /// Who leads what on which node, what was reported, and what is on the move.
+    pub fn describe(&self) -> String {
+        let map = self.inner.map.borrow().clone();
+        let moving: Vec<_> = map.ring.vnodes().filter(|vnode| vnode.replicas.is_moving()).collect();
+        let parts = self.inner.parts.borrow();
+        let of = |(node, part): (&u16, &Part)| {
+            let leading: Vec<(u32, Option<u64>, Option<u64>)> = (1..=VNODES)
+                .map(|vnode| (vnode, part.shard.leading(VnodeId(vnode)), part.shard.leads(VnodeId(vnode))))
+                .collect();
+            format!(
+                "\n  node {node}: {leading:?} {:?} {:?}",
+                part.shard.reached(),
+                part.shard.stats().replication
+            )
+        };
+        let nodes: String = parts.iter().map(of).collect();
+        let (reports, failures) = (self.inner.reports.borrow(), self.inner.failures.borrow());
+        format!("{moving:?}, epoch {}{nodes}\n  {reports:?} {failures:?}", map.ring.epoch)
+    }
+
     /// Gives every node, now and later, this map.
     pub fn set_map(&self, map: Map) {
         let map = Rc::new(map);
@@ -286,6 +306,8 @@ impl Cluster {
             Shard::open(rt.clone(), options, mesh.clone()).await.map_err(|error| error.to_string())?;
         mesh.set_handler(shard.handler());
         let part = Part { rt, shard: shard.clone(), map: cell };
+        // A newer map may have come while it was opened.
+        part.map.set(self.inner.map.borrow().clone());
         self.inner.parts.borrow_mut().insert(node, part);
         match select(shard.run(), mesh.run()).await {
             Either::First(outcome) => outcome.map_err(|error| error.to_string()),
