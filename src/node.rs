@@ -24,12 +24,12 @@ use model::map::Map;
 use model::node::{Node, NodeState};
 use model::ring::NodeId;
 use net::founding::{Adopt, ArchivedAsk, NO_CLUSTER, Told, read_ask};
-use net::frame::{Hello, Verdict};
-use net::session::{Admission, Identity as Speaker, Reception, Session};
+use net::links::{Links, LinksOptions};
+use net::session::Identity as Speaker;
 use process::member::{Membership, member_of};
 use runtime::real::{RealOptions, RealRuntime, check_port_free};
 use runtime::sync::Notify;
-use runtime::{Class, Listener, Runtime, Task};
+use runtime::{Class, Runtime};
 use serde::Deserialize;
 use shard::node::{Identity, SHARDS_MAX};
 
@@ -261,6 +261,11 @@ fn look(data: &DataDir, cpu: usize) -> anyhow::Result<Option<Found>> {
     match found? {
         None => Ok(None),
         Some((identity, Some(map), begun)) => Ok(Some(Found { identity, map, begun })),
+        Some((identity, None, _)) if identity.number != NodeId(0) => bail!(
+            "{}/map is missing, which a node of a cluster keeps to find the others\n  what to do: restore it from a copy, or from another node's \
+             data directory",
+            data.path().display()
+        ),
         Some((_, None, _)) => bail!(
             "{} is the directory of a node that is alone (torc serve); it cannot become a member of a cluster\n  what to do: choose another \
              --data-dir, or start it with torc serve",
@@ -369,36 +374,21 @@ impl Waiting {
         drop(out);
         let speaker = Speaker { cluster: NO_CLUSTER, node: self.node.id, place: None, start: start_number() };
         let options = peers.session(speaker);
-        let reception = Rc::new(Reception::new());
+        // It knows nobody, and connects to nobody.
+        let links = Links::new(self.rt.clone(), LinksOptions::new(options), Rc::new(|_place| None));
         let answers = self.clone();
-        reception.set_handler(Some(Rc::new(move |request| {
+        links.set_handler(Rc::new(move |request| {
             let waiting = answers.clone();
             Box::pin(async move { waiting.answer(&request).await.encode() })
-        })));
-        let rt = self.rt.clone();
-        let accept = self.rt.spawn(Class::Foreground, async move {
-            let admission: Admission = Rc::new(|_peer: &Hello| Some(Verdict::Welcome));
-            loop {
-                let Ok((stream, _)) = listener.accept().await else {
-                    rt.sleep(LAST_WORDS_TIME).await;
-                    continue;
-                };
-                let (clock, options, reception) = (rt.clone(), options.clone(), reception.clone());
-                let admission = admission.clone();
-                let converse = async move {
-                    if let Ok(session) = Session::accept(clock, stream, options, reception, &admission).await
-                    {
-                        session.run().await;
-                    }
-                };
-                rt.spawn(Class::Foreground, converse).detach();
-            }
-        });
+        }));
+        let serves = links.clone();
+        let accept = self.rt.spawn(Class::Foreground, async move { serves.serve(listener).await });
         loop {
             let over = self.over.notified();
             if let Some(adopted) = self.adopted.take() {
                 // The answer is on its way.
                 self.rt.sleep(LAST_WORDS_TIME).await;
+                links.stop();
                 drop(accept);
                 return Ok(adopted);
             }

@@ -86,10 +86,13 @@ pub enum Verdict {
     Full,
     /// The cluster does not know that node, or does not know it any more.
     NotMember,
+    /// The certificate is not that of the node that the other end says it is.
+    NotCertified,
 }
 
 impl Verdict {
-    const ALL: [Verdict; 4] = [Verdict::Welcome, Verdict::WrongSecret, Verdict::Full, Verdict::NotMember];
+    const ALL: [Verdict; 5] =
+        [Verdict::Welcome, Verdict::WrongSecret, Verdict::Full, Verdict::NotMember, Verdict::NotCertified];
 
     fn number(self) -> u8 {
         match self {
@@ -97,6 +100,7 @@ impl Verdict {
             Verdict::WrongSecret => 1,
             Verdict::Full => 2,
             Verdict::NotMember => 3,
+            Verdict::NotCertified => 4,
         }
     }
 }

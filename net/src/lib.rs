@@ -23,6 +23,8 @@
 //! docs/WIRE.md describes the bytes.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod authority;
 mod calls;
 pub mod fabric;
 pub mod founding;

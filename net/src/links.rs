@@ -11,7 +11,9 @@
 //!    comes back under another address is found. The pause between attempts doubles up to `pause_max`, with jitter. Nobody wants it any more: it ends.
 //! 3. A call waits for the attempt under way, for a moment, at most until its deadline. While the keeper pauses after a failed one, calls are refused at once:
 //!    the caller does better to ask another replica. A tell never waits.
-//! 4. The end that was connected to learns from the hello who it is, and uses the session as its own. A place that has started anew ends the sessions of
+//! 4. Who says that it is a node must be that node, whichever end connected: the rule of `members` asks the map for its data directory's id and, inside of
+//!    TLS, the certificate for its name.
+//! 5. The end that was connected to learns from the hello who it is, and uses the session as its own. A place that has started anew ends the sessions of
 //!    its older start: nobody waits for the silence.
 //!
 //! Promises: a call ends by its deadline (a little later, as with any sweeper); `Busy` and `NotServing` mean that it had no effect, `Deadline` and `Closed` that nobody
@@ -19,18 +21,21 @@
 //! Leaves to others: where a place is (a function, over the map), what is said, and whether to ask again.
 
 mod link;
+pub mod members;
 
 use crate::calls::CallError;
-use crate::frame::{Hello, Verdict};
+use crate::frame::Verdict;
 use crate::mesh::Handler;
-use crate::session::{Admission, Receiver, Reception, Refusal, Session, SessionError, SessionOptions, Valve};
+use crate::session::{
+    Admission, Candidate, Receiver, Reception, Refusal, Session, SessionError, SessionOptions, Valve,
+};
 use link::{Link, Pause};
 use model::ring::{NodeId, Place};
 use runtime::sync::{Either, Notify, Semaphore, select, timeout};
 use runtime::{Class, Listener, Mono, Runtime, Task};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -47,6 +52,8 @@ pub struct LinksOptions {
     pub session: SessionOptions,
     /// Handshakes of connections that others made, at once; more wait to be accepted.
     pub handshakes_max: usize,
+    /// Those of one IP address; more are closed. A node connects from each of its cores.
+    pub handshakes_per_ip_max: usize,
     /// Sessions that others made, at once; more are refused.
     pub sessions_max: usize,
     /// Bytes of the calls that wait for one link's connection; more are refused as busy.
@@ -64,7 +71,8 @@ impl LinksOptions {
     pub fn new(session: SessionOptions) -> LinksOptions {
         LinksOptions {
             session,
-            handshakes_max: 64,
+            handshakes_max: 128,
+            handshakes_per_ip_max: 48,
             sessions_max: 4096,
             waiting_bytes_max: 64 << 20,
             wait_max: Duration::from_millis(250),
@@ -84,6 +92,9 @@ pub enum LinkEvent<'a> {
     /// Somebody connected and was refused, or could not finish the handshake, and why.
     Refused(SocketAddr, &'a SessionError),
 }
+
+/// Decides on who says that it is a node: asked of who connects, and of who was connected to.
+pub type Rule = Rc<dyn Fn(&Candidate<'_>) -> Verdict>;
 
 /// Hears of [`LinkEvent`]s, at once; it must not wait.
 pub type Watcher = Rc<dyn Fn(LinkEvent<'_>)>;
@@ -115,11 +126,13 @@ struct Inner<R: Runtime> {
     options: LinksOptions,
     addresses: Addresses,
     reception: Rc<Reception>,
-    admission: RefCell<Option<Admission>>,
+    rule: RefCell<Option<Rule>>,
     watcher: RefCell<Option<Watcher>>,
     links: RefCell<BTreeMap<Place, Rc<Link<R>>>>,
     valves: RefCell<BTreeMap<NodeId, Rc<Valve>>>,
     handshakes: Semaphore,
+    /// By the address that they come from; at most `handshakes_max` of them.
+    handshakes_of: RefCell<BTreeMap<IpAddr, usize>>,
     /// Sessions that others made.
     accepted: Cell<usize>,
     stopped: Cell<bool>,
@@ -129,14 +142,16 @@ struct Inner<R: Runtime> {
 impl<R: Runtime> Links<R> {
     /// Of this core; it makes no connection before somebody wants one.
     pub fn new(rt: R, options: LinksOptions, addresses: Addresses) -> Links<R> {
-        assert!(options.handshakes_max > 0 && options.pause_min > Duration::ZERO);
+        assert!(options.handshakes_max > 0 && options.handshakes_per_ip_max > 0);
+        assert!(options.pause_min > Duration::ZERO);
         let inner = Inner {
             handshakes: Semaphore::new(options.handshakes_max),
             rt,
             options,
             addresses,
             reception: Rc::new(Reception::new()),
-            admission: RefCell::default(),
+            handshakes_of: RefCell::default(),
+            rule: RefCell::default(),
             watcher: RefCell::default(),
             links: RefCell::default(),
             valves: RefCell::default(),
@@ -167,11 +182,9 @@ impl<R: Runtime> Links<R> {
         *self.inner.watcher.borrow_mut() = Some(watcher);
     }
 
-    /// Registers who decides on nodes that connect and know the secret; before that all are let in.
-    pub fn set_admission(&self, admission: Rc<dyn Fn(&Hello) -> bool>) {
-        let decide =
-            move |peer: &Hello| Some(if admission(peer) { Verdict::Welcome } else { Verdict::NotMember });
-        *self.inner.admission.borrow_mut() = Some(Rc::new(decide));
+    /// Registers who decides on the other ends that know the secret; before that all are let in.
+    pub fn set_rule(&self, rule: Rule) {
+        *self.inner.rule.borrow_mut() = Some(rule);
     }
 
     /// Whether there is a session with `place`.
@@ -213,10 +226,14 @@ impl<R: Runtime> Links<R> {
                     inner.rt.sleep(ACCEPT_PAUSE).await;
                     continue;
                 };
+                let Some(counted) = self.count_handshake(from.ip()) else {
+                    self.tell_watcher(LinkEvent::Refused(from, &Refusal::TooMany.into()));
+                    continue;
+                };
                 let links = self.clone();
                 let welcome = async move {
                     let begun = links.welcome(stream, from).await;
-                    drop(turn);
+                    drop((turn, counted));
                     if let Some(session) = begun {
                         links.keep_accepted(session).await;
                     }
@@ -388,7 +405,28 @@ impl<R: Runtime> Links<R> {
         if found != Some(place) {
             return Err(Refusal::Stranger { expected: place, found }.into());
         }
-        Ok(session)
+        let bears = |name: &str| session.bears(name);
+        match self.judge(&Candidate::new(session.peer(), &bears)) {
+            Verdict::Welcome => Ok(session),
+            Verdict::NotCertified => Err(Refusal::NotCertified.into()),
+            _ => Err(Refusal::Impostor(place).into()),
+        }
+    }
+
+    fn judge(&self, candidate: &Candidate<'_>) -> Verdict {
+        let rule = self.inner.rule.borrow().clone();
+        rule.map_or(Verdict::Welcome, |rule| rule(candidate))
+    }
+
+    /// Counts a handshake with somebody at this address, until what this gives is dropped; none when that are too many.
+    fn count_handshake(&self, from: IpAddr) -> Option<Counted<R>> {
+        let mut all = self.inner.handshakes_of.borrow_mut();
+        let count = all.entry(from).or_default();
+        if *count >= self.inner.options.handshakes_per_ip_max {
+            return None;
+        }
+        *count += 1;
+        Some(Counted { links: self.clone(), from })
     }
 
     /// Shakes hands with who connected.
@@ -396,7 +434,7 @@ impl<R: Runtime> Links<R> {
         let inner = &self.inner;
         let (options, reception) = (inner.options.session.clone(), inner.reception.clone());
         let links = self.clone();
-        let admission: Admission = Rc::new(move |peer| links.admit(peer));
+        let admission: Admission = Rc::new(move |candidate| links.admit(candidate));
         let shake = Session::accept(inner.rt.clone(), stream, options, reception, &admission);
         match select(inner.stop.notified(), shake).await {
             Either::Second(Ok(session)) if !inner.stopped.get() => Some(session),
@@ -408,19 +446,18 @@ impl<R: Runtime> Links<R> {
         }
     }
 
-    fn admit(&self, peer: &Hello) -> Option<Verdict> {
+    fn admit(&self, candidate: &Candidate<'_>) -> Option<Verdict> {
         let is_cut = |place: Place| {
             let valve = self.valve(place.node);
             valve.cut_in.get() || valve.cut_out.get()
         };
-        if peer.place.is_some_and(is_cut) {
+        if candidate.hello.place.is_some_and(is_cut) {
             return None;
         }
         if self.inner.accepted.get() >= self.inner.options.sessions_max {
             return Some(Verdict::Full);
         }
-        let admission = self.inner.admission.borrow().clone();
-        admission.map_or(Some(Verdict::Welcome), |admission| admission(peer))
+        Some(self.judge(candidate))
     }
 
     /// Runs a session that another end made, to its end.
@@ -454,6 +491,23 @@ impl<R: Runtime> Links<R> {
         };
         if link.remove(session) {
             self.tell_watcher(LinkEvent::Gone(link.place, &why));
+        }
+    }
+}
+
+/// One handshake of those of an address.
+struct Counted<R: Runtime> {
+    links: Links<R>,
+    from: IpAddr,
+}
+
+impl<R: Runtime> Drop for Counted<R> {
+    fn drop(&mut self) {
+        let mut all = self.links.inner.handshakes_of.borrow_mut();
+        let count = all.get_mut(&self.from).expect("it was counted");
+        *count -= 1;
+        if *count == 0 {
+            all.remove(&self.from);
         }
     }
 }

@@ -113,7 +113,26 @@ impl SessionOptions {
 pub type Receiver = Rc<dyn Fn(NodeId, ShardId, Bytes)>;
 
 /// Decides on a peer that knows the secret; `None` says nothing and lets it wait, as a cut network does.
-pub type Admission = Rc<dyn Fn(&Hello) -> Option<Verdict>>;
+pub type Admission = Rc<dyn Fn(&Candidate<'_>) -> Option<Verdict>>;
+
+/// A peer that knows the secret.
+pub struct Candidate<'a> {
+    /// What it says of itself.
+    pub hello: Hello,
+    bears: &'a dyn Fn(&str) -> Option<bool>,
+}
+
+impl<'a> Candidate<'a> {
+    /// One that says this, and whose certificate is asked so.
+    pub fn new(hello: Hello, bears: &'a dyn Fn(&str) -> Option<bool>) -> Candidate<'a> {
+        Candidate { hello, bears }
+    }
+
+    /// Whether its certificate bears this DNS name; none when the two do not speak TLS.
+    pub fn bears(&self, name: &str) -> Option<bool> {
+        (self.bears)(name)
+    }
+}
 
 /// Who takes what comes in: one for all sessions of a core. Its parts may come later and change.
 pub struct Reception {
@@ -170,6 +189,12 @@ pub enum Refusal {
     Full,
     /// The cluster does not know the one that connected, or does not know it any more.
     NotMember,
+    /// The certificate is not that of the node that its owner says it is.
+    NotCertified,
+    /// The other end has made too many connections at once.
+    TooMany,
+    /// The node that answers has the number that was expected, and another data directory.
+    Impostor(Place),
     /// Somebody else answers at that address.
     Stranger {
         /// Who should be there.
@@ -199,6 +224,15 @@ impl std::fmt::Display for Refusal {
             Refusal::NotMember => {
                 f.write_str("the end that connected is no member of the cluster, or not any more")
             }
+            Refusal::NotCertified => f.write_str(
+                "the certificate is not of the node that it is shown for: it must bear the node's name, a dot, and the name that all of the cluster bear",
+            ),
+            Refusal::TooMany => f.write_str("too many of its connections wait to shake hands"),
+            Refusal::Impostor(place) => write!(
+                f,
+                "who answers there says that it is node {}, with another data directory than the cluster knows of it",
+                place.node.0
+            ),
             Refusal::Stranger { expected, found: Some(found) } => write!(
                 f,
                 "shard {} of node {} was expected at that address, and shard {} of node {} answers: one of them moved",
@@ -346,6 +380,11 @@ impl<R: Runtime> Session<R> {
     /// What the other end said of itself.
     pub fn peer(&self) -> Hello {
         self.inner.peer
+    }
+
+    /// Whether the other end's certificate bears this DNS name; none when there is no TLS.
+    pub fn bears(&self, name: &str) -> Option<bool> {
+        self.inner.stream.bears(name)
     }
 
     /// Calls from this end that are under way.

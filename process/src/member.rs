@@ -111,6 +111,7 @@ impl Membership {
             Identity { cluster: self.cluster, node: self.node.id, place: Some(place), start: self.start };
         let options = LinksOptions::new(self.peers.session(identity));
         let links = Links::new(rt.clone(), options, addresses(mesh.map()));
+        links.set_rule(self.peers.rule(mesh.map()));
         links.set_watcher(report_refusals(report.clone()));
         let address = self.listens[usize::from(rt.core().0)];
         let listening = rt.listen(address).await;

@@ -168,6 +168,7 @@ pub async fn find_cluster<R: Runtime>(
 pub fn fabric<R: Runtime>(rt: &R, cluster: u128, peers: &Peers, cell: &MapCell) -> (Fabric<R>, R::Task<()>) {
     let options = LinksOptions::new(peers.session(Identity { cluster, ..stranger(rt) }));
     let links = Links::new(rt.clone(), options, addresses(cell));
+    links.set_rule(peers.rule(cell));
     let runs = links.clone();
     let carrier = rt.spawn(Class::Foreground, async move { runs.run().await });
     (Fabric::outside(links), carrier)

@@ -2,6 +2,8 @@
 //!
 //! Every process of a cluster (nodes, routers, `torc ctl`) is told the same. Who reaches a node that asks for neither may do everything.
 
+use net::links::{Rule, members};
+use net::map::MapCell;
 use net::secret::Trust;
 use net::session::{Identity, LinkTls, SessionOptions};
 
@@ -26,6 +28,11 @@ impl Peers {
     /// The options of a session of `identity`.
     pub fn session(&self, identity: Identity) -> SessionOptions {
         SessionOptions { tls: self.tls.clone(), ..SessionOptions::new(identity, self.trust.clone()) }
+    }
+
+    /// Who may say that it is a node, by the map in `cell`.
+    pub fn rule(&self, cell: &MapCell) -> Rule {
+        members::rule(cell, self.tls.as_ref().map(|tls| tls.name.clone()))
     }
 
     /// In words for people.

@@ -21,10 +21,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::client::verify_server_name;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
 
@@ -211,6 +212,15 @@ impl<S: Stream> TlsStream<S> {
         self.session.borrow().alpn_protocol().map(<[u8]>::to_vec)
     }
 
+    /// Whether the certificate that the other end has shown bears this DNS name; false when it has shown none.
+    pub fn bears(&self, name: &str) -> bool {
+        let Ok(name) = ServerName::try_from(name) else { return false };
+        let session = self.session.borrow();
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        let parsed = shown.and_then(|certificate| ParsedCertificate::try_from(certificate).ok());
+        parsed.is_some_and(|certificate| verify_server_name(&certificate, &name).is_ok())
+    }
+
     async fn first_byte(&self) -> io::Result<u8> {
         self.receive().await?;
         let inbound = self.inbound.borrow();
@@ -361,6 +371,16 @@ pub enum Socket<S> {
     Plain(S),
     /// Inside of TLS.
     Tls(Box<TlsStream<S>>),
+}
+
+impl<S: Stream> Socket<S> {
+    /// Whether the certificate that the other end has shown bears this DNS name; none when there is no TLS.
+    pub fn bears(&self, name: &str) -> Option<bool> {
+        match self {
+            Socket::Plain(_) => None,
+            Socket::Tls(stream) => Some(stream.bears(name)),
+        }
+    }
 }
 
 impl<S: Stream> Stream for Socket<S> {

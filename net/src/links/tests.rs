@@ -348,7 +348,10 @@ fn another_secret_is_told_on_both_sides() {
 #[test]
 fn who_is_no_member_is_refused_and_so_are_too_many() {
     let cluster = Cluster::new(11, 3, NetworkFaults::default());
-    cluster.node(0).links().set_admission(Rc::new(|peer| peer.place != Some(place(1))));
+    cluster.node(0).links().set_rule(Rc::new(|candidate| match candidate.hello.place == Some(place(1)) {
+        true => Verdict::NotMember,
+        false => Verdict::Welcome,
+    }));
     assert_eq!(cluster.call(1, 0, 1000, b"\0x"), Err(CallError::NotServing));
     assert_eq!(cluster.node(1).saw("no member of the cluster"), 1);
     assert_eq!(cluster.call(2, 0, 1000, b"\0x"), answer(0, b"\0x"));
@@ -374,6 +377,27 @@ fn silent_connections_do_not_keep_others_out_for_ever() {
     assert!(cluster.answers_within(Duration::from_secs(12), 1, 0));
     assert_eq!(cluster.node(0).saw("refused: nothing came"), 8);
     drop(silent);
+}
+
+/// One address cannot take all the turns, whatever it does with them.
+#[test]
+fn the_handshakes_of_one_address_are_bounded() {
+    let cluster = Cluster::new(13, 3, NetworkFaults::default());
+    cluster.world.crash(cluster.machines[0]);
+    cluster.start(0, 7000, |options| {
+        options.handshakes_max = 8;
+        options.handshakes_per_ip_max = 3;
+    });
+    cluster.run_millis(5);
+    let (rt, address) = (cluster.node(2).rt(), cluster.addresses.borrow()[&place(0)]);
+    let silent = cluster.world.block_on(join_all((0..40).map(|_| rt.connect(address))));
+    cluster.run_millis(20);
+    assert_eq!(cluster.node(0).saw("too many of its connections"), 37);
+    assert_eq!(cluster.call(1, 0, 1000, b"\0x"), answer(0, b"\0x"), "others are served at once");
+    cluster.run_millis(5_000);
+    assert_eq!(cluster.node(0).saw("refused: nothing came"), 3, "and the silent ones end in time");
+    drop(silent);
+    assert!(cluster.answers_within(Duration::from_secs(5), 2, 0), "then it may connect again");
 }
 
 #[test]

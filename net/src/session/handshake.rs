@@ -12,7 +12,7 @@
 //!
 //! Leaves to others: the time that it may take (`session`), what the proof is made of (`secret`).
 
-use super::{Admission, Refusal, SessionError, SessionOptions};
+use super::{Admission, Candidate, Refusal, SessionError, SessionOptions};
 use crate::frame::{HELLO_BYTES, Hello, OPENING_BYTES, Proof, Verdict};
 use crate::secret::Role;
 use runtime::sync::{Semaphore, timeout};
@@ -78,6 +78,7 @@ pub(super) async fn connecting<R: Runtime>(
             Verdict::Welcome | Verdict::WrongSecret => Err(Refusal::WrongSecret.into()),
             Verdict::Full => Err(Refusal::Full.into()),
             Verdict::NotMember => Err(Refusal::NotMember.into()),
+            Verdict::NotCertified => Err(Refusal::NotCertified.into()),
         }
     };
     parting(rt, stream, outcome.await).await
@@ -86,7 +87,7 @@ pub(super) async fn connecting<R: Runtime>(
 /// Says hello as the one that was connected to; gives the other's, if it knows the secret and `admission` lets it in.
 pub(super) async fn accepting<R: Runtime>(
     rt: &R,
-    stream: &impl Stream,
+    stream: &Socket<R::Stream>,
     options: &SessionOptions,
     admission: &Admission,
 ) -> Result<Hello, SessionError> {
@@ -99,7 +100,11 @@ pub(super) async fn accepting<R: Runtime>(
             return Err(crate::frame::FrameError::Senseless.into());
         }
         let knows = options.trust.accepts(&proof.code, Role::Connecting, &theirs, &ours);
-        let verdict = if knows { admission(&theirs) } else { Some(Verdict::WrongSecret) };
+        let bears = |name: &str| stream.bears(name);
+        let verdict = match knows {
+            true => admission(&Candidate::new(theirs, &bears)),
+            false => Some(Verdict::WrongSecret),
+        };
         let Some(verdict) = verdict else { return std::future::pending().await };
         let refusal = match verdict {
             Verdict::Welcome => {
@@ -110,6 +115,7 @@ pub(super) async fn accepting<R: Runtime>(
             Verdict::WrongSecret => Refusal::WrongSecret,
             Verdict::Full => Refusal::Full,
             Verdict::NotMember => Refusal::NotMember,
+            Verdict::NotCertified => Refusal::NotCertified,
         };
         stream.write_all(&Proof::refusal(verdict).encode()).await?;
         Err(refusal.into())

@@ -1,6 +1,7 @@
 //! Sessions over the simulated network: calls, strangers, cuts, resets, and bytes that change on their way.
 
 use super::*;
+use crate::authority::Authority;
 use crate::frame::{HEADER_BYTES, HELLO_BYTES, Header, PAYLOAD_BYTES_MAX, PROOF_BYTES, Proof, WIRE_VERSION};
 use crate::secret::{Role, Secret};
 use runtime::sim::{Chance, Control, NetworkFaults, NodeId as Machine, SimRuntime, World, WorldOptions};
@@ -186,7 +187,11 @@ fn a_stranger_is_refused_on_both_sides_with_the_reason() {
 
 #[test]
 fn the_one_who_accepts_may_say_no() {
-    for (verdict, words) in [(Verdict::Full, "as many sessions"), (Verdict::NotMember, "no member")] {
+    for (verdict, words) in [
+        (Verdict::Full, "as many sessions"),
+        (Verdict::NotMember, "no member"),
+        (Verdict::NotCertified, "certificate"),
+    ] {
         let world = World::new(1, WorldOptions::default());
         let (client, server) = (world.node("client"), world.node("server"));
         let address = world.address(server, PORT);
@@ -194,7 +199,8 @@ fn the_one_who_accepts_may_say_no() {
             let listener = rt.listen(address).await.unwrap();
             let (stream, _) = runtime::Listener::accept(&listener).await.unwrap();
             let admission: Admission = Rc::new(move |peer| {
-                assert_eq!(peer.place, identity(1).place);
+                assert_eq!(peer.hello.place, identity(1).place);
+                assert_eq!(peer.bears("torc"), None, "there are no certificates");
                 Some(verdict)
             });
             let refused = Session::accept(rt, stream, options(2), Rc::default(), &admission).await;
@@ -701,38 +707,10 @@ fn a_valve_drops_frames_and_closes_nothing() {
     );
 }
 
-/// An authority of the cluster, and certificates that it signs: all in PEM.
-struct Authority {
-    pem: String,
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Authority {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let pem = parameters.self_signed(&key).unwrap().pem();
-        Authority { pem, issuer: rcgen::Issuer::new(parameters, key) }
-    }
-
-    /// A node's certificate with this name; it trusts `other`.
-    fn node(&self, name: &str, other: &Authority) -> Option<LinkTls> {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::new(vec![name.to_owned()])
-            .unwrap()
-            .signed_by(&key, &self.issuer)
-            .unwrap();
-        let (chain, key) = (certificate.pem(), key.serialize_pem());
-        let peer = TlsPeer::from_pem(other.pem.as_bytes(), chain.as_bytes(), key.as_bytes()).unwrap();
-        Some(LinkTls { peer, name: "torc-node".to_owned() })
-    }
-}
-
 #[test]
 fn sessions_run_inside_of_mutual_tls() {
     let ours = Authority::new();
-    let (one, two) = (ours.node("torc-node", &ours), ours.node("torc-node", &ours));
+    let (one, two) = (ours.node(&["torc"], &ours), ours.node(&["torc"], &ours));
     let pair = pair(20, NetworkFaults::default(), |options| options.tls = two.clone());
     let script = |rt: SimRuntime, session: Session<SimRuntime>| async move {
         for size in [1, 1000, 200_000] {
@@ -748,7 +726,7 @@ fn sessions_run_inside_of_mutual_tls() {
 #[test]
 fn who_has_no_certificate_of_the_cluster_is_refused_with_the_reason() {
     let (ours, foreign) = (Authority::new(), Authority::new());
-    let good = || ours.node("torc-node", &ours);
+    let good = || ours.node(&["torc"], &ours);
     let check = |client: Option<LinkTls>, server: Option<LinkTls>, words: [&str; 2]| {
         let client = SessionOptions { tls: client, ..options(1) };
         let (client, server) = meeting(client, |options| options.tls = server.clone());
@@ -756,9 +734,9 @@ fn who_has_no_certificate_of_the_cluster_is_refused_with_the_reason() {
         assert!(client.contains(words[0]), "{client}");
         assert!(server.len() == 1 && server[0].contains(words[1]), "{server:?}");
     };
-    check(foreign.node("torc-node", &ours), good(), ["no TLS", "no TLS"]);
-    check(good(), foreign.node("torc-node", &ours), ["no TLS", "no TLS"]);
-    check(good(), ours.node("another-cluster", &ours), ["no TLS", "no TLS"]);
+    check(foreign.node(&["torc"], &ours), good(), ["no TLS", "no TLS"]);
+    check(good(), foreign.node(&["torc"], &ours), ["no TLS", "no TLS"]);
+    check(good(), ours.node(&["another-cluster"], &ours), ["no TLS", "no TLS"]);
     check(good(), None, ["no TLS", "the other end speaks TLS and this one does not"]);
     check(None, good(), ["connection", "this end speaks TLS and the other one does not"]);
 }
