@@ -89,12 +89,15 @@ impl Mesh {
         &self.post.mailboxes[usize::from(self.core.0)]
     }
 
-    /// Passes what the bell says on to this core's tasks. Never ends.
+    /// Passes what the bell says on to this core's tasks. Never ends, and is called once: the task that polls it first polls it for ever,
+    /// because others wake that one.
     pub async fn pump(&self) {
+        assert!(self.own().bell.waker.get().is_none(), "a core has one pump");
         poll_fn(|context| {
             let bell = &self.own().bell;
-            let waker = bell.waker.get_or_init(|| context.waker().clone());
-            assert!(waker.will_wake(context.waker()), "the pump is one task and stays it");
+            // The wakers of later polls are not compared with this one: `will_wake` may deny that two wake the same task, such as when the
+            // compiler has put the executor's functions into two units, each with a table of its own.
+            bell.waker.get_or_init(|| context.waker().clone());
             // First silence the bell, then look: what comes after this line rings again.
             bell.rung.store(false, Ordering::SeqCst);
             self.mail.notify_all();
@@ -216,3 +219,6 @@ const _: fn() = || {
     crosses_threads::<Post>();
     crosses_threads::<Stopper>();
 };
+
+#[cfg(test)]
+mod tests;
