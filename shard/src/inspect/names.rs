@@ -14,7 +14,7 @@ use runtime::Runtime;
 use crate::catalog::{Head, read_vnode};
 use crate::command::{Command, Effect, RECORD_KIND};
 use crate::consensus::change::{self, Step as Member};
-use crate::node::shard_dir;
+use crate::node::{self, shard_dir};
 use crate::replication::record::{self, Base, Kept, State};
 use crate::stored;
 
@@ -178,7 +178,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// Reads the tables' records in the log and tree of shard 0 of the node in `data`. What cannot be read is passed over:
+    /// Reads the tables' records in the log and tree of shard 0 of the node in `data`, and in the map that it keeps. What cannot be read is passed over:
     /// then fewer keys can be told, and that something is damaged is for others to say.
     pub async fn load<R: Runtime>(rt: &R, data: &Path) -> Names {
         let mut names = Names::default();
@@ -196,6 +196,12 @@ impl Names {
                 && let Ok(mut segment) = Segment::open(rt, &path).await
             {
                 names.take_segment(&mut segment).await;
+            }
+        }
+        // A cluster's node need not have a replica of the catalog.
+        if let Ok(Some(map)) = node::known(rt, data).await {
+            for table in map.tables.values() {
+                names.tables.entry(table.id).or_insert_with(|| (0, Table::clone(table)));
             }
         }
         names

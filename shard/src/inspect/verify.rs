@@ -1,7 +1,7 @@
 //! A whole data directory, checked without being opened.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use lsm::inspect::sstable::EntryAbout;
@@ -9,14 +9,15 @@ use lsm::inspect::{Problem, Watch, log, tree};
 use lsm::log::Record;
 use model::item::ItemRef;
 use model::key::{encode_key, key_of_item, keyspace};
-use model::ring::{CATALOG, Ring, ShardId, VnodeId};
+use model::map::Map;
+use model::ring::{CATALOG, NodeId, Ring, ShardId, VnodeId};
 use runtime::Runtime;
 
 use super::names::{EffectAbout, KeyAbout, Names, RecordMeaning, ValueAbout};
 use crate::node::{self, Identity, shard_dir};
 use crate::recovery::check_index;
 use crate::replication::Found;
-use crate::replication::record::STATE_KIND;
+use crate::replication::record::{vnode_of_entries, vnode_of_states};
 use crate::stored;
 
 /// What a data directory holds.
@@ -55,10 +56,11 @@ pub async fn verify<R: Runtime>(rt: &R, data: &Path, watch: &mut dyn Watch) -> R
         }
     };
     name_strangers(rt, data, &identity, watch).await;
+    let home = Home::find(rt, data, &identity, watch).await;
     let names = Names::load(rt, data).await;
     let mut report = Report { identity: Some(identity), shards: Vec::new() };
     for shard in (0..identity.shard_count).map(ShardId) {
-        report.shards.push(verify_shard(rt, data, &identity, &names, shard, watch).await);
+        report.shards.push(verify_shard(rt, data, &identity, &names, &home, shard, watch).await);
     }
     report
 }
@@ -71,7 +73,7 @@ async fn name_strangers<R: Runtime>(rt: &R, data: &Path, identity: &Identity, wa
         match entry.name.as_str() {
             "node" | "LOCK" | "map" | "begun" | "users.toml" | "device-profile.toml" => {}
             _ if shards.contains(&path) => {}
-            "node.new" => watch.orphan(&path, "left behind by a stop"),
+            "node.new" | "map.new" | "waiting" => watch.orphan(&path, "left behind by a stop"),
             name if name.starts_with("shard-") => watch.orphan(&path, "a shard that this node does not have"),
             _ => watch.orphan(&path, "no file of torc"),
         }
@@ -84,6 +86,7 @@ async fn verify_shard<R: Runtime>(
     data: &Path,
     identity: &Identity,
     names: &Names,
+    home: &Home,
     shard: ShardId,
     watch: &mut dyn Watch,
 ) -> ShardReport {
@@ -98,9 +101,9 @@ async fn verify_shard<R: Runtime>(
         }
     }
     let mut replicas = Replicas::default();
-    let meaning = Meaning { names, ring: identity.founding_ring(), shard, replicated: Cell::new(false) };
+    let meaning = Meaning { names, home, shard, kept: RefCell::default() };
     report.tree = tree::verify(rt, &dir.join("tree"), watch, &mut |entry| {
-        replicas.entry(entry, &meaning.replicated);
+        replicas.entry(entry);
         meaning.entry(entry)
     })
     .await;
@@ -110,14 +113,12 @@ async fn verify_shard<R: Runtime>(
     let whose = lsm::log::Identity { cluster: identity.cluster, node: identity.number.0, shard: shard.0 };
     let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
     report.log = log::verify(rt, &dir.join("log"), Some(whose), watch, &mut |record| {
-        if record.kind == STATE_KIND {
-            meaning.replicated.set(true);
-        }
-        if meaning.replicated.get() {
-            found.logged(record, mark)?;
-        } else {
-            let before = seen.insert(record.stream, record.index);
-            check_index(record.index, before, mark(record.stream).max(before.unwrap_or(0)))?;
+        match home {
+            Home::Cluster(_) => found.logged(record, mark)?,
+            Home::Alone(_) => {
+                let before = seen.insert(record.stream, record.index);
+                check_index(record.index, before, mark(record.stream).max(before.unwrap_or(0)))?;
+            }
         }
         meaning.record(record)
     })
@@ -126,7 +127,64 @@ async fn verify_shard<R: Runtime>(
         let what = format!("vnode {}: {what}", vnode.0);
         watch.problem(Problem::damage(&dir.join("log"), 0, what));
     }
+    // Who ever had a replica here has left a mark in the tree, or a record in the log.
+    let streams = marks.keys().chain(report.log.streams.keys()).copied();
+    let had: BTreeSet<VnodeId> =
+        streams.filter_map(|stream| vnode_of_entries(stream).or(vnode_of_states(stream))).collect();
+    for (vnode, token) in meaning.kept.into_inner() {
+        if !had.contains(&vnode) {
+            let what = format!(
+                "a key with token {token:016x} of vnode {}, which never had a replica on this shard",
+                vnode.0
+            );
+            watch.problem(Problem::damage(&dir.join("tree"), 0, what));
+        }
+    }
     report
+}
+
+/// What says where keys belong.
+enum Home {
+    /// A node that is alone: the ring that it was founded with.
+    Alone(Ring),
+    /// A cluster's node: the ring of the map that it keeps, if that can be read. Of which vnodes it has replicas, its shards say.
+    Cluster(Option<Ring>),
+}
+
+impl Home {
+    async fn find<R: Runtime>(rt: &R, data: &Path, identity: &Identity, watch: &mut dyn Watch) -> Home {
+        let path = data.join("map");
+        let is_member = identity.number != NodeId(0);
+        match node::known(rt, data).await {
+            Ok(None) if !is_member => Home::Alone(identity.founding_ring()),
+            Ok(None) => {
+                let what = "the map that a node of a cluster keeps is missing";
+                watch.problem(Problem::damage(&path, 0, what));
+                Home::Cluster(None)
+            }
+            Ok(Some(map)) => {
+                if let Err(what) = check_map(&map, identity) {
+                    watch.problem(Problem::damage(&path, 0, what));
+                }
+                Home::Cluster(Some(map.ring))
+            }
+            Err(error) => {
+                watch.problem(Problem::damage(&path, 0, error.to_string()));
+                Home::Cluster(None)
+            }
+        }
+    }
+}
+
+/// The map must know the node by the same id.
+fn check_map(map: &Map, identity: &Identity) -> Result<(), String> {
+    let Some(node) = map.nodes.get(&identity.number) else {
+        return Err(format!("the map does not know node {}, whose directory this is", identity.number.0));
+    };
+    if node.id != identity.node || node.addresses.len() != usize::from(identity.shard_count) {
+        return Err(format!("node {} has another directory, or other shards, in the map", identity.number.0));
+    }
+    Ok(())
 }
 
 /// The newest of what the tree's SSTables have of the shard's replicas; the older ones are there until they are merged.
@@ -136,11 +194,10 @@ struct Replicas {
 }
 
 impl Replicas {
-    fn entry(&mut self, entry: &EntryAbout<'_>, replicated: &Cell<bool>) {
+    fn entry(&mut self, entry: &EntryAbout<'_>) {
         if entry.key.first() != Some(&keyspace::GROUPS) {
             return;
         }
-        replicated.set(true);
         let known = self.newest.entry(entry.key.to_vec()).or_default();
         if entry.sequence >= known.0 {
             *known = (entry.sequence, entry.value.map(<[u8]>::to_vec));
@@ -160,10 +217,10 @@ impl Replicas {
 /// What keys and values of a shard must be.
 struct Meaning<'a> {
     names: &'a Names,
-    ring: Ring,
+    home: &'a Home,
     shard: ShardId,
-    /// The shard's vnodes have replicas elsewhere: which vnodes it has is not to be told from its directory.
-    replicated: Cell<bool>,
+    /// In a cluster: the vnodes of which there is a key, and the first one's token.
+    kept: RefCell<BTreeMap<VnodeId, u64>>,
 }
 
 impl Meaning<'_> {
@@ -178,9 +235,9 @@ impl Meaning<'_> {
 
     /// A record of the log.
     fn record(&self, record: &Record<'_>) -> Result<(), String> {
-        if !self.replicated.get() {
+        if let Home::Alone(ring) = self.home {
             let vnode = VnodeId(u32::try_from(record.stream).unwrap_or(u32::MAX));
-            let leader = self.ring.vnode(vnode).map(|vnode| vnode.leader().shard);
+            let leader = ring.vnode(vnode).map(|vnode| vnode.leader().shard);
             let leader = if vnode == CATALOG { Some(ShardId(0)) } else { leader };
             if leader != Some(self.shard) {
                 return Err(format!("a record of vnode {}, which is not this shard's", record.stream));
@@ -189,7 +246,7 @@ impl Meaning<'_> {
         let RecordMeaning::Command(about) = super::meaning(record.kind, record.payload)? else {
             return Ok(());
         };
-        if about.effects.is_empty() && !self.replicated.get() {
+        if about.effects.is_empty() && matches!(self.home, Home::Alone(_)) {
             return Err("a command without effects".into());
         }
         for effect in about.effects {
@@ -217,12 +274,18 @@ impl Meaning<'_> {
             KeyAbout::Replica(_) => return Ok(()),
             KeyAbout::Senseless(what) => return Err(what),
         };
-        if self.replicated.get() {
-            return Ok(());
-        }
-        match self.ring.owner(token_high).leader().shard {
-            owner if owner == self.shard => Ok(()),
-            owner => Err(format!("a key with token {token_high:016x}, which is shard {}'s", owner.0)),
+        match self.home {
+            Home::Alone(ring) => match ring.owner(token_high).leader().shard {
+                owner if owner == self.shard => Ok(()),
+                owner => Err(format!("a key with token {token_high:016x}, which is shard {}'s", owner.0)),
+            },
+            Home::Cluster(ring) => {
+                if let Some(ring) = ring {
+                    let vnode = ring.owner(token_high).id;
+                    self.kept.borrow_mut().entry(vnode).or_insert(token_high);
+                }
+                Ok(())
+            }
         }
     }
 
