@@ -7,7 +7,7 @@
 //!
 //! 1. [`found`] deals vnodes to nodes: replicas in different zones, never two on one node, replicas and leaders in
 //!    proportion to each node's shards, and evenly over them.
-//! 2. [`next_move`] looks for one thing to do, the most urgent kind first: a replica on its way to a node that is gone comes
+//! 2. A [`Planner`] ([`next_move`]) looks for one thing to do, the most urgent kind first: a replica on its way to a node that is gone comes
 //!    back; a replica on a removed node, then on a draining one, is replaced; a vnode with too few gets one more; zones are
 //!    mended; load goes from who has too much to who has least; leaders likewise, which moves no data.
 //! 3. What is under way is in the map itself (the roles), so nothing else has to be remembered, and pacing is counting.
@@ -22,15 +22,18 @@
 mod fleet;
 mod found;
 mod moves;
+mod planner;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 
 pub use found::{Founding, found};
-pub use moves::{finish, next_move, progress, replace, transfer};
+pub use moves::{finish, replace, transfer};
+pub use planner::{CHUNKS_AT_ONCE, Look, Planner};
 
-use crate::ring::{NodeId, Replicas, VnodeId};
+use crate::map::Map;
+use crate::ring::{NodeId, PeerId, Replicas, VnodeId};
 
 /// Replicas of a vnode, where there are as many nodes.
 pub const REPLICAS_WANTED: usize = 3;
@@ -84,6 +87,24 @@ pub enum Why {
     Balance,
     /// A node leads too many vnodes.
     Lead,
+}
+
+/// The next change towards what the nodes' states and loads ask for; none when all is well, or enough is under way. A replica that
+/// is made gets the number `next_peer`. A [`Planner`] that is kept finds it sooner, and in small steps.
+pub fn next_move(map: &Map, next_peer: PeerId, limits: &Limits) -> Option<Move> {
+    let mut planner = Planner::default();
+    loop {
+        match planner.look(map, next_peer, limits) {
+            Look::Move(found) => return Some(found),
+            Look::Nothing => return None,
+            Look::More => {}
+        }
+    }
+}
+
+/// How far the ring is from where it is going.
+pub fn progress(map: &Map, limits: &Limits) -> Progress {
+    Planner::default().progress(map, limits)
 }
 
 /// How far the ring is from where it is going.

@@ -261,6 +261,17 @@ impl Ring {
         (0..self.len()).map(|index| self.nth(index))
     }
 
+    /// Who keeps the vnodes, in the ring's order and in pieces that rings share.
+    pub(crate) fn chunks(&self) -> &[Rc<[Replicas]>] {
+        &self.kept
+    }
+
+    /// The vnodes of one of these pieces.
+    pub(crate) fn chunk(&self, chunk: usize) -> impl Iterator<Item = Vnode> + '_ {
+        let first = chunk * CHUNK_VNODES;
+        (first..first + self.kept[chunk].len()).map(|index| self.nth(index))
+    }
+
     /// The vnode that a token's high half belongs to.
     pub fn owner(&self, token_high: u64) -> Vnode {
         self.nth(self.layout.owner(token_high))

@@ -1,4 +1,4 @@
-//! What a ring of many vnodes takes: memory, the owner of a token, a map's bytes, a delta.
+//! What a ring of many vnodes takes: memory, the owner of a token, the next move, a map's bytes, a delta.
 //!
 //! ```text
 //! cargo run --release -p perf --example ring                  a million vnodes
@@ -13,16 +13,19 @@
 //! none is left out.
 
 use std::hint::black_box;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use model::map::Map;
 use model::node::{Node, NodeState};
-use model::placement::found;
+use model::placement::{Limits, Look, Planner, finish, found};
 use model::ring::{NodeId, PeerId, Place, Replicas, ShardId, VnodeId};
 
 const LOOKUPS: u64 = 4_000_000;
 const NODES: u16 = 30;
 const SHARDS: u16 = 16;
+/// Moves that are looked for one after the other; a small ring has no more.
+const MOVES: u32 = 20;
 
 fn main() {
     let asked = std::env::args().nth(1).filter(|argument| !argument.starts_with('-'));
@@ -51,6 +54,10 @@ fn main() {
     });
     report("range of a vnode", took, idle, sum);
 
+    let mut grown = Map { version: 1, ..Map::alone(ring.clone()) };
+    grown.nodes = (0..=NODES).map(|number| (NodeId(number), Rc::new(node(number)))).collect();
+    moves(grown, vnode_count);
+
     let old = Map { version: 1, ..Map::alone(ring) };
     let (bytes, took) = timed(|| old.encode());
     println!("map, whole        {} bytes, encoded in {:.1} ms", bytes.len(), took.as_secs_f64() * 1e3);
@@ -63,6 +70,42 @@ fn main() {
     let (newer, took) = timed(|| back.update(&delta).expect("it was made of the same map"));
     println!("                  taken in {:.1} us", took.as_secs_f64() * 1e6);
     assert!(newer.ring == new.ring, "a delta makes the same ring");
+}
+
+/// One more node has joined: what it takes to know what to move next, the first time and then after each move.
+fn moves(mut map: Map, vnode_count: u32) {
+    let (mut planner, limits) = (Planner::default(), Limits::default());
+    let mut next_peer = PeerId(4 * vnode_count);
+    let told = |what: &str, searches: u32, looks: &[Duration]| {
+        let sum: Duration = looks.iter().sum();
+        let longest = looks.iter().max().expect("there was a look");
+        println!(
+            "{what:<17} {:.1} us in {:.1} looks, the longest look {:.1} us",
+            sum.as_secs_f64() * 1e6 / f64::from(searches),
+            looks.len() as f64 / f64::from(searches),
+            longest.as_secs_f64() * 1e6
+        );
+    };
+    let mut looks = Vec::new();
+    for search in 0..=MOVES {
+        if search == 1 {
+            told("first move found", 1, &looks);
+            looks.clear();
+        }
+        let found = loop {
+            let (look, took) = timed(|| planner.look(&map, next_peer, &limits));
+            looks.push(took);
+            match look {
+                Look::Move(found) => break found,
+                Look::More => {}
+                Look::Nothing => panic!("the new node has not got its share after {search} moves"),
+            }
+        };
+        map.ring.set_replicas(found.vnode, finish(&found.replicas));
+        map.ring.epoch += 1;
+        next_peer.0 += 1;
+    }
+    told("each one after it", MOVES, &looks);
 }
 
 fn node(number: u16) -> Node {

@@ -41,6 +41,7 @@ use member::Member;
 use model::error::ApiError;
 use model::key::TableId;
 use model::map::Map;
+use model::placement::Planner;
 use model::ring::{CATALOG, NodeId, Place, ShardId, Vnode};
 use model::table::{Table, TableStatus};
 use net::mesh::CallError;
@@ -83,8 +84,8 @@ pub(crate) struct Catalog {
     watchers: Watchers,
     /// Of tables that are being deleted: the vnodes that have dropped their share.
     dropped: RefCell<BTreeMap<TableId, BTreeSet<u32>>>,
-    /// The map and the nodes that are down for which there was nothing to move.
-    balanced: RefCell<Option<balance::Settled>>,
+    /// Looks for what is to be moved next.
+    planner: RefCell<Planner>,
     /// Moves that were begun since this shard leads.
     moves: Cell<u64>,
 }
@@ -122,7 +123,7 @@ impl Catalog {
             arrived: Notify::new(),
             watchers: Watchers::default(),
             dropped: RefCell::default(),
-            balanced: RefCell::default(),
+            planner: RefCell::default(),
             moves: Cell::new(0),
         })
     }
@@ -146,7 +147,7 @@ impl Catalog {
         *self.state.borrow_mut() = None;
         *self.published.borrow_mut() = None;
         self.dropped.borrow_mut().clear();
-        *self.balanced.borrow_mut() = None;
+        *self.planner.borrow_mut() = Planner::default();
         std::mem::take(&mut *self.waiting.borrow_mut())
     }
 

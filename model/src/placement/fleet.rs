@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Limits, REPLICAS_WANTED};
+use super::{Limits, REPLICAS_WANTED, Why};
 use crate::{
     map::Map,
     node::{Node, NodeState},
-    ring::{NodeId, Place, Replicas, Role, ShardId},
+    ring::{NodeId, Place, REPLICAS_MAX, Replica, Replicas, Role, ShardId},
 };
 
 /// A node and what it has.
@@ -60,11 +60,19 @@ impl Load {
 }
 
 /// All nodes, ascending by number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Fleet {
     pub(super) hosts: Vec<Host>,
     /// Vnodes whose replicas are under way, the catalog's among them.
     pub(super) moving: usize,
+    /// In how many zones nodes keep vnodes.
+    zones_active: usize,
+}
+
+/// What was counted comes or goes.
+fn add<N: Copy + TryInto<i64> + TryFrom<i64>>(count: &mut N, by: i64) {
+    let sum = (*count).try_into().ok().map(|count| count + by);
+    *count = sum.and_then(|sum| N::try_from(sum).ok()).expect("what goes was counted when it came");
 }
 
 impl Fleet {
@@ -87,42 +95,81 @@ impl Fleet {
             });
         }
         hosts.sort_unstable_by_key(|host| host.number);
-        Fleet { hosts, moving: 0 }
+        let mut fleet = Fleet { hosts, moving: 0, zones_active: 0 };
+        fleet.zones_active = fleet.zone_count(fleet.active().map(|host| host.number));
+        fleet
     }
 
     /// The map's nodes, with what they have.
     pub(super) fn of(map: &Map, limits: &Limits) -> Fleet {
         let mut fleet = Fleet::empty(map.nodes.values().map(|node| &**node), &limits.down);
         for vnode in map.ring.vnodes() {
-            fleet.count(&vnode.replicas);
+            fleet.count(&vnode.replicas, 1);
         }
-        fleet.count_moves(&map.catalog);
+        fleet.count_moves(&map.catalog, 1);
         fleet
     }
 
-    fn count(&mut self, replicas: &Replicas) {
-        self.count_moves(replicas);
+    /// Counts a vnode's replicas: with 1 they come, with -1 they go.
+    pub(super) fn count(&mut self, replicas: &Replicas, by: i64) {
+        self.count_moves(replicas, by);
         let leader = replicas.first().peer;
         for replica in replicas.target() {
             let Some(index) = self.index(replica.place.node) else { continue };
             let host = &mut self.hosts[index];
-            let leads = u64::from(replica.peer == leader);
-            host.replicas.count += 1;
-            host.leaders.count += leads;
+            let leads = if replica.peer == leader { by } else { 0 };
+            add(&mut host.replicas.count, by);
+            add(&mut host.leaders.count, leads);
             if let Some(shard) = host.shards.get_mut(usize::from(replica.place.shard.0)) {
-                shard.0 += 1;
-                shard.1 += leads;
+                add(&mut shard.0, by);
+                add(&mut shard.1, leads);
             }
         }
     }
 
-    fn count_moves(&mut self, replicas: &Replicas) {
-        self.moving += usize::from(replicas.is_moving());
+    /// Counts what is under way of a vnode, or of the catalog.
+    pub(super) fn count_moves(&mut self, replicas: &Replicas, by: i64) {
+        if !replicas.is_moving() {
+            return;
+        }
+        add(&mut self.moving, by);
         for replica in replicas.iter().filter(|replica| replica.role != Role::Voter) {
             if let Some(index) = self.index(replica.place.node) {
-                self.hosts[index].moving += 1;
+                add(&mut self.hosts[index].moving, by);
             }
         }
+    }
+
+    /// What is wrong with a vnode's replicas, of which there should be `wanted`. It depends on the states and zones of nodes, not on what they have.
+    pub(super) fn wrong(&self, replicas: &Replicas, wanted: usize) -> Option<Why> {
+        if replicas.is_moving() {
+            return None;
+        }
+        let state = |one: Replica| self.host(one.place.node).map_or(NodeState::Removed, |host| host.state);
+        let is_any = |wrong: NodeState| replicas.iter().any(|one| state(one) == wrong);
+        let zones = || self.zones_with(replicas, None, None);
+        match () {
+            () if is_any(NodeState::Removed) => Some(Why::Removed),
+            () if is_any(NodeState::Draining) => Some(Why::Drain),
+            () if replicas.len() < wanted => Some(Why::Grow),
+            () if zones() < replicas.len().min(self.zones_active) => Some(Why::Zone),
+            () => None,
+        }
+    }
+
+    /// In how many zones these replicas would be without `old` and with one on `new`.
+    pub(super) fn zones_with(&self, replicas: &Replicas, old: Option<Replica>, new: Option<&Host>) -> usize {
+        let stay = replicas.iter().filter(|replica| Some(*replica) != old).map(|replica| replica.place.node);
+        let stay = stay.filter_map(|node| Some(self.host(node)?.zone));
+        let mut zones = [usize::MAX; REPLICAS_MAX + 1];
+        let mut count = 0;
+        for zone in stay.chain(new.map(|host| host.zone)) {
+            if !zones[..count].contains(&zone) {
+                zones[count] = zone;
+                count += 1;
+            }
+        }
+        count
     }
 
     pub(super) fn index(&self, node: NodeId) -> Option<usize> {

@@ -1,4 +1,4 @@
-//! The next single change, and what people may ask for.
+//! What is wrong with one vnode, what would help, and what people may ask for.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -10,26 +10,6 @@ use crate::{
     ring::{CATALOG, NodeId, PeerId, Place, Replica, Replicas, Role, ShardId, Vnode, VnodeId},
 };
 
-/// The next change towards what the nodes' states and loads ask for; none when all is well, or enough is under way.
-/// A replica that is made gets the number `next_peer`.
-pub fn next_move(map: &Map, next_peer: PeerId, limits: &Limits) -> Option<Move> {
-    if map.nodes.is_empty() {
-        return None;
-    }
-    let planner = Planner::new(map, limits, next_peer);
-    if let Some(undo) = planner.undo() {
-        return Some(undo);
-    }
-    if planner.fleet.moving >= limits.moves_max {
-        return None;
-    }
-    match planner.mend().or_else(|| planner.balance()) {
-        Some(Found::Move(found)) => Some(found),
-        Some(Found::Wait) => None,
-        None => planner.lead(),
-    }
-}
-
 /// A vnode's replicas once its group has done what the roles ask for.
 pub fn finish(replicas: &Replicas) -> Replicas {
     let voters = replicas.target().map(|replica| Replica { role: Role::Voter, ..replica });
@@ -37,9 +17,8 @@ pub fn finish(replicas: &Replicas) -> Replicas {
 }
 
 /// How far the ring is from where it is going.
-pub fn progress(map: &Map, limits: &Limits) -> Progress {
-    let fleet = Fleet::of(map, limits);
-    let shares = fleet.shares(map.ring.len());
+pub(super) fn progress_of(fleet: &Fleet, vnodes: usize) -> Progress {
+    let shares = fleet.shares(vnodes);
     let (mut forced, mut lacking) = (0, 0);
     for (host, share) in fleet.hosts.iter().zip(shares) {
         match host.state {
@@ -61,7 +40,8 @@ pub fn replace(
     next_peer: PeerId,
 ) -> Result<Replicas, String> {
     let limits = Limits::default();
-    let planner = Planner::new(map, &limits, next_peer);
+    let fleet = Fleet::of(map, &limits);
+    let planner = Plan::new(&fleet, map.ring.len(), &limits, next_peer);
     let replicas = stable(map, vnode)?;
     let old = replicas.iter().find(|replica| replica.place.node == from);
     let old = old.ok_or_else(|| format!("node {} has no replica of vnode {}", from.0, vnode.0))?;
@@ -70,7 +50,7 @@ pub fn replace(
     if replicas.iter().any(|replica| replica.place.node == to.0) {
         return Err(format!("node {} has a replica of vnode {} already", to.0.0, vnode.0));
     }
-    if planner.zones_with(&replicas, Some(old), Some(host)) < planner.zones_with(&replicas, None, None) {
+    if fleet.zones_with(&replicas, Some(old), Some(host)) < fleet.zones_with(&replicas, None, None) {
         return Err(format!("node {} is in the same zone as another replica of vnode {}", to.0.0, vnode.0));
     }
     let place = match to.1 {
@@ -109,38 +89,41 @@ fn led_by(replicas: &Replicas, leader: PeerId) -> Replicas {
 
 /// How good a move is, the best first: whether it is a detour, rank of who gives, of who takes, whether it leads, what its
 /// shard has; then chance.
-type Rank = (bool, usize, usize, bool, Reverse<u64>, u64);
+pub(super) type Rank = (bool, usize, usize, bool, Reverse<u64>, u64);
 
 /// The same of a change of leaders: whether nodes are as even as before, who gives, who takes, how uneven their shards are.
-type LeadRank = (bool, usize, Reverse<usize>, i128, u64);
+pub(super) type LeadRank = (bool, usize, Reverse<usize>, i128, u64);
 
-/// What a search has found.
-enum Found {
+/// What was found for a vnode.
+pub(super) enum Found {
     Move(Move),
     /// There is something to do, once other moves are done.
     Wait,
 }
 
-struct Planner<'a> {
-    map: &'a Map,
-    fleet: Fleet,
+/// The nodes of a map, and what they have, for questions about single vnodes.
+pub(super) struct Plan<'a> {
+    pub(super) fleet: &'a Fleet,
     /// By host: how many replicas it should have.
     shares: Vec<f64>,
     limits: &'a Limits,
     next_peer: PeerId,
 }
 
-impl<'a> Planner<'a> {
-    fn new(map: &'a Map, limits: &'a Limits, next_peer: PeerId) -> Planner<'a> {
-        let fleet = Fleet::of(map, limits);
-        let shares = fleet.shares(map.ring.len());
-        Planner { map, fleet, shares, limits, next_peer }
-    }
+/// A change of balance: how good it is, the vnode, who goes, and where to.
+pub(super) type Shift = (Rank, Vnode, Replica, NodeId);
 
-    /// The catalog, then all vnodes.
-    fn all(&self) -> impl Iterator<Item = (VnodeId, Replicas)> {
-        let vnodes = self.map.ring.vnodes().map(|vnode| (vnode.id, vnode.replicas));
-        std::iter::once((CATALOG, self.map.catalog)).chain(vnodes)
+/// Hosts in the order in which they give and take, and who can help whom.
+pub(super) struct Scales<'a> {
+    /// Who has most beyond its share, first.
+    full: Vec<&'a Host>,
+    /// By place in `full`: whom it helps to give to, with their rank.
+    useful: Vec<Vec<(usize, &'a Host)>>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(fleet: &'a Fleet, vnodes: usize, limits: &'a Limits, next_peer: PeerId) -> Plan<'a> {
+        Plan { fleet, shares: fleet.shares(vnodes), limits, next_peer }
     }
 
     fn state(&self, replica: Replica) -> NodeState {
@@ -149,14 +132,9 @@ impl<'a> Planner<'a> {
 
     /// A move that cannot end, because of who is gone, is turned back. Who leaves is never forgotten before its group says
     /// that it is out: until then its copy may be one of those that a write was acknowledged by.
-    fn undo(&self) -> Option<Move> {
-        if self.fleet.moving == 0 {
-            return None;
-        }
-        self.all().filter(|(_, replicas)| replicas.is_moving()).find_map(|(vnode, replicas)| {
-            let turned = self.turned(&replicas)?;
-            Some(Move { vnode, replicas: turned, why: Why::Undo })
-        })
+    pub(super) fn undo(&self, vnode: VnodeId, replicas: &Replicas) -> Option<Move> {
+        let turned = if replicas.is_moving() { self.turned(replicas) } else { None };
+        turned.map(|replicas| Move { vnode, replicas, why: Why::Undo })
     }
 
     fn turned(&self, replicas: &Replicas) -> Option<Replicas> {
@@ -179,40 +157,26 @@ impl<'a> Planner<'a> {
         (turned != *replicas && someone_stays).then_some(turned)
     }
 
-    /// What is wrong with a vnode, and the most urgent of that over all vnodes.
-    fn mend(&self) -> Option<Found> {
-        let (mut best, mut waits) = (None::<Move>, false);
-        for (vnode, replicas) in self.all().filter(|(_, replicas)| !replicas.is_moving()) {
-            match self.mend_one(vnode, &replicas) {
-                Some(Found::Move(found)) if best.is_none_or(|best| found.why < best.why) => {
-                    best = Some(found)
-                }
-                Some(Found::Move(_)) | None => {}
-                Some(Found::Wait) => waits = true,
-            }
-            if best.is_some_and(|best| best.why == Why::Removed) {
-                break;
-            }
-        }
-        best.map(Found::Move).or(waits.then_some(Found::Wait))
+    /// What is wrong with these replicas.
+    pub(super) fn wrong(&self, vnode: VnodeId, replicas: &Replicas) -> Option<Why> {
+        let most = if vnode == CATALOG { self.limits.catalog_replicas } else { usize::MAX };
+        self.fleet.wrong(replicas, self.fleet.wanted().min(most))
     }
 
-    fn mend_one(&self, vnode: VnodeId, replicas: &Replicas) -> Option<Found> {
+    /// What would mend what is wrong.
+    pub(super) fn mend(&self, vnode: VnodeId, replicas: &Replicas) -> Option<Found> {
         let in_state = |state| replicas.iter().find(|replica| self.state(*replica) == state);
-        if let Some(old) = in_state(NodeState::Removed) {
-            return self.change(vnode, replicas, Some(old), 0, Why::Removed);
+        match self.wrong(vnode, replicas)? {
+            Why::Removed => self.change(vnode, replicas, in_state(NodeState::Removed), 0, Why::Removed),
+            Why::Drain => self.change(vnode, replicas, in_state(NodeState::Draining), 0, Why::Drain),
+            Why::Grow => self.change(vnode, replicas, None, 0, Why::Grow),
+            _ => self.spread(vnode, replicas),
         }
-        if let Some(old) = in_state(NodeState::Draining) {
-            return self.change(vnode, replicas, Some(old), 0, Why::Drain);
-        }
-        let wanted = if vnode == CATALOG { self.limits.catalog_replicas } else { usize::MAX };
-        if replicas.len() < self.fleet.wanted().min(wanted) {
-            return self.change(vnode, replicas, None, 0, Why::Grow);
-        }
-        let zones = self.zones_with(replicas, None, None);
-        if zones == replicas.len() {
-            return None;
-        }
+    }
+
+    /// One of those that share a zone goes to another.
+    fn spread(&self, vnode: VnodeId, replicas: &Replicas) -> Option<Found> {
+        let zones = self.fleet.zones_with(replicas, None, None);
         let zone = |replica: Replica| self.fleet.host(replica.place.node).map(|host| host.zone);
         let crowded = replicas.iter().filter(|one| {
             let is_down = self.fleet.host(one.place.node).is_none_or(|host| host.is_down);
@@ -247,8 +211,8 @@ impl<'a> Planner<'a> {
         let is_free = |host: &&Host| replicas.iter().all(|one| one.place.node != host.number);
         let mut able: Vec<&Host> = self.takers().filter(is_free).collect();
         // Who is worse now only because the better ones are busy would have to be replaced again.
-        let zones = able.iter().map(|host| self.zones_with(replicas, old, Some(host))).max()?;
-        able.retain(|host| self.zones_with(replicas, old, Some(host)) == zones);
+        let zones = able.iter().map(|host| self.fleet.zones_with(replicas, old, Some(host))).max()?;
+        able.retain(|host| self.fleet.zones_with(replicas, old, Some(host)) == zones);
         if vnode != CATALOG && able.iter().any(|host| self.over_share(host) < 0.0) {
             able.retain(|host| self.over_share(host) < 0.0);
         }
@@ -261,78 +225,96 @@ impl<'a> Planner<'a> {
         Some(Found::Move(Move { vnode, replicas, why }))
     }
 
-    /// One replica from a node that has too many to one that has few: of all such moves the one that helps most, and of those
-    /// that help less before, one that goes from above a share to below one: no other has to follow it.
-    fn balance(&self) -> Option<Found> {
-        let mut empty: Vec<&Host> = self.takers().collect();
+    /// Who could give and who could take; none when no move would help.
+    pub(super) fn scales(&self) -> Option<Scales<'a>> {
+        let mut empty: Vec<&'a Host> = self.takers().collect();
         empty.sort_by(|a, b| self.over_share(a).total_cmp(&self.over_share(b)));
-        let full: Vec<&Host> = empty.iter().copied().rev().collect();
-        let useful: Vec<Vec<(usize, &Host)>> = full.iter().map(|from| useful(from, &empty)).collect();
-        if useful.iter().all(Vec::is_empty) {
-            return None;
-        }
-        let (mut best, mut waits): (Option<(Rank, Vnode, Replica, &Host)>, bool) = (None, false);
-        for vnode in self.map.ring.vnodes().filter(|vnode| !vnode.replicas.is_moving()) {
-            let zones = self.zones_with(&vnode.replicas, None, None);
-            for old in vnode.replicas.iter() {
-                let Some(from) = full.iter().position(|host| host.number == old.place.node) else { continue };
-                let able = useful[from].iter().filter(|(_, host)| {
-                    let is_free = vnode.replicas.iter().all(|one| one.place.node != host.number);
-                    is_free && self.zones_with(&vnode.replicas, Some(old), Some(host)) >= zones
-                });
-                let is_over = self.over_share(full[from]) > 0.0;
-                let detour = |host: &Host| !is_over || self.over_share(host) >= 0.0;
-                let Some((to, host)) = able.min_by_key(|(to, host)| (detour(host), *to)) else { continue };
-                if self.is_busy(full[from]) || self.is_busy(host) {
-                    waits = true;
-                    continue;
-                }
-                let on_shard =
-                    full[from].shards.get(usize::from(old.place.shard.0)).map_or(0, |shard| shard.0);
-                let leads = vnode.replicas.first() == old;
-                let chance = mixed(vnode.id.0, host.number);
-                let rank = (detour(host), from, *to, leads, Reverse(on_shard), chance);
-                if best.as_ref().is_none_or(|(best, ..)| rank < *best) {
-                    best = Some((rank, vnode, old, *host));
-                }
-            }
-        }
-        let Some((rank, vnode, old, host)) = best else { return waits.then_some(Found::Wait) };
-        if rank.0 && waits {
-            // Once those that are under way are done, there may be a straight way.
-            return Some(Found::Wait);
-        }
-        let replicas = self.with(&vnode.replicas, Some(old), self.place(vnode.id, host));
-        Some(Found::Move(Move { vnode: vnode.id, replicas, why: Why::Balance }))
+        let full: Vec<&'a Host> = empty.iter().copied().rev().collect();
+        let useful: Vec<Vec<(usize, &'a Host)>> = full.iter().map(|from| useful(from, &empty)).collect();
+        (!useful.iter().all(Vec::is_empty)).then_some(Scales { full, useful })
     }
 
-    /// Another one leads: of a node that leads too many, or of a shard when that is as good for the nodes.
-    fn lead(&self) -> Option<Move> {
-        let full = self.by_leaders();
-        let mut best: Option<(LeadRank, Move)> = None;
-        for vnode in self.map.ring.vnodes().filter(|vnode| !vnode.replicas.is_moving()) {
-            let leader = vnode.replicas.first();
-            let Some(from) = full.iter().position(|host| host.number == leader.place.node) else { continue };
-            for other in vnode.replicas.iter().skip(1) {
-                let Some(to) = full.iter().position(|host| host.number == other.place.node) else { continue };
-                let led = |host: &Host, replica: Replica| {
-                    host.shards.get(usize::from(replica.place.shard.0)).map_or(0, |shard| shard.1)
-                };
-                let (here, there) = (led(full[from], leader), led(full[to], other));
-                let helps_nodes = full[from].leaders.helps(full[to].leaders);
-                if helps_nodes.is_lt() || (helps_nodes.is_eq() && here <= there + 1) {
-                    continue;
-                }
-                let shards = i128::from(there) - i128::from(here);
-                let rank =
-                    (helps_nodes.is_eq(), from, Reverse(to), shards, mixed(vnode.id.0, other.place.node));
-                if best.as_ref().is_none_or(|(best, _)| rank < *best) {
-                    let replicas = led_by(&vnode.replicas, other.peer);
-                    best = Some((rank, Move { vnode: vnode.id, replicas, why: Why::Lead }));
-                }
+    /// One replica from a node that has too many to one that has few: of the moves of this vnode the one that helps most, and rather than
+    /// those that help less, one that goes from above a share to below one: no other has to follow it. True when one has to wait.
+    pub(super) fn shift(&self, vnode: &Vnode, scales: &Scales<'_>) -> (Option<Shift>, bool) {
+        let (mut best, mut waits): (Option<Shift>, bool) = (None, false);
+        if vnode.replicas.is_moving() {
+            return (None, false);
+        }
+        let Scales { full, useful } = scales;
+        let zones = self.fleet.zones_with(&vnode.replicas, None, None);
+        for old in vnode.replicas.iter() {
+            let Some(from) = full.iter().position(|host| host.number == old.place.node) else { continue };
+            let able = useful[from].iter().filter(|(_, host)| {
+                let is_free = vnode.replicas.iter().all(|one| one.place.node != host.number);
+                is_free && self.fleet.zones_with(&vnode.replicas, Some(old), Some(host)) >= zones
+            });
+            let is_over = self.over_share(full[from]) > 0.0;
+            let detour = |host: &Host| !is_over || self.over_share(host) >= 0.0;
+            let Some((to, host)) = able.min_by_key(|(to, host)| (detour(host), *to)) else { continue };
+            if self.is_busy(full[from]) || self.is_busy(host) {
+                waits = true;
+                continue;
+            }
+            let on_shard = full[from].shards.get(usize::from(old.place.shard.0)).map_or(0, |shard| shard.0);
+            let leads = vnode.replicas.first() == old;
+            let chance = mixed(vnode.id.0, host.number);
+            let rank = (detour(host), from, *to, leads, Reverse(on_shard), chance);
+            if best.as_ref().is_none_or(|(best, ..)| rank < *best) {
+                best = Some((rank, *vnode, old, host.number));
             }
         }
-        best.map(|(_, found)| found)
+        (best, waits)
+    }
+
+    /// The move that a shift comes to.
+    pub(super) fn shifted(&self, (_, vnode, old, to): Shift) -> Move {
+        let host = self.fleet.host(to).expect("a host of the fleet");
+        let replicas = self.with(&vnode.replicas, Some(old), self.place(vnode.id, host));
+        Move { vnode: vnode.id, replicas, why: Why::Balance }
+    }
+
+    /// Whether another leader of any vnode could help at all, by what nodes and shards lead.
+    pub(super) fn may_lead_better(&self) -> bool {
+        let hosts = self.by_leaders();
+        let led = |host: &Host| host.shards.iter().map(|shard| shard.1).collect::<Vec<u64>>();
+        let most: Vec<u64> = hosts.iter().map(|host| led(host).into_iter().max().unwrap_or(0)).collect();
+        let least: Vec<u64> = hosts.iter().map(|host| led(host).into_iter().min().unwrap_or(0)).collect();
+        hosts.iter().enumerate().any(|(from, giver)| {
+            hosts.iter().enumerate().filter(|(to, _)| *to != from).any(|(to, taker)| {
+                let helps = giver.leaders.helps(taker.leaders);
+                helps.is_gt() || (helps.is_eq() && most[from] > least[to] + 1)
+            })
+        })
+    }
+
+    /// Another one leads this vnode: of a node that leads too many, or of a shard when that is as good for the nodes. `full` are the
+    /// takers, who leads most first.
+    pub(super) fn lead(&self, vnode: &Vnode, full: &[&Host]) -> Option<(LeadRank, Move)> {
+        if vnode.replicas.is_moving() {
+            return None;
+        }
+        let mut best: Option<(LeadRank, Move)> = None;
+        let leader = vnode.replicas.first();
+        let from = full.iter().position(|host| host.number == leader.place.node)?;
+        for other in vnode.replicas.iter().skip(1) {
+            let Some(to) = full.iter().position(|host| host.number == other.place.node) else { continue };
+            let led = |host: &Host, replica: Replica| {
+                host.shards.get(usize::from(replica.place.shard.0)).map_or(0, |shard| shard.1)
+            };
+            let (here, there) = (led(full[from], leader), led(full[to], other));
+            let helps_nodes = full[from].leaders.helps(full[to].leaders);
+            if helps_nodes.is_lt() || (helps_nodes.is_eq() && here <= there + 1) {
+                continue;
+            }
+            let shards = i128::from(there) - i128::from(here);
+            let rank = (helps_nodes.is_eq(), from, Reverse(to), shards, mixed(vnode.id.0, other.place.node));
+            if best.as_ref().is_none_or(|(best, _)| rank < *best) {
+                let replicas = led_by(&vnode.replicas, other.peer);
+                best = Some((rank, Move { vnode: vnode.id, replicas, why: Why::Lead }));
+            }
+        }
+        best
     }
 
     /// How many replicas a host has beyond its share.
@@ -342,34 +324,19 @@ impl<'a> Planner<'a> {
     }
 
     /// Hosts that keep vnodes and are there.
-    fn takers(&self) -> impl Iterator<Item = &Host> {
+    fn takers(&self) -> impl Iterator<Item = &'a Host> {
         self.fleet.active().filter(|host| !host.is_down)
     }
 
     /// The takers, who leads most first.
-    fn by_leaders(&self) -> Vec<&Host> {
-        let mut hosts: Vec<&Host> = self.takers().collect();
+    pub(super) fn by_leaders(&self) -> Vec<&'a Host> {
+        let mut hosts: Vec<&'a Host> = self.takers().collect();
         hosts.sort_by(|a, b| b.leaders.compare(a.leaders));
         hosts
     }
 
     fn is_busy(&self, host: &Host) -> bool {
         host.moving >= self.limits.node_moves_max
-    }
-
-    /// In how many zones these replicas would be without `old` and with one on `new`.
-    fn zones_with(&self, replicas: &Replicas, old: Option<Replica>, new: Option<&Host>) -> usize {
-        let stay = replicas.iter().filter(|replica| Some(*replica) != old).map(|replica| replica.place.node);
-        let stay = stay.filter_map(|node| Some(self.fleet.host(node)?.zone));
-        let mut zones = [usize::MAX; crate::ring::REPLICAS_MAX + 1];
-        let mut count = 0;
-        for zone in stay.chain(new.map(|host| host.zone)) {
-            if !zones[..count].contains(&zone) {
-                zones[count] = zone;
-                count += 1;
-            }
-        }
-        count
     }
 
     /// Where on a node a replica goes: the catalog's to shard 0.

@@ -7,42 +7,38 @@
 
 use super::Catalog;
 use crate::shard::Shard;
-use model::placement::{Limits, next_move, progress};
+use model::placement::{Limits, Look};
 use model::ring::NodeId;
 use net::message::{ClusterStatus, NodeStatus};
 use runtime::Runtime;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often to look whether a node went down or came back.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What there was nothing to do for: the map's version, and who was down.
-pub(super) type Settled = (u64, BTreeSet<NodeId>);
-
 impl<R: Runtime> Shard<R> {
     /// Takes the next step, if there is one; whether it did.
     pub(super) async fn balance_step(&self, catalog: &Catalog) -> bool {
-        let next = {
-            let state = catalog.state();
-            if state.is_alone() || state.is_paused {
-                return false;
+        let next = loop {
+            match self.look(catalog) {
+                Look::Move(found) => break catalog.state().with_replicas(found.vnode, found.replicas),
+                Look::Nothing => return false,
+                Look::More => self.rt.yield_now().await,
             }
-            let map = state.map();
-            let limits = self.limits(catalog, &map);
-            let settled = (state.version, limits.down.clone());
-            if catalog.balanced.borrow().as_ref() == Some(&settled) {
-                return false;
-            }
-            let Some(found) = next_move(&map, state.next_peer, &limits) else {
-                *catalog.balanced.borrow_mut() = Some(settled);
-                return false;
-            };
-            state.with_replicas(found.vnode, found.replicas)
         };
         let written = self.write_cluster(catalog, next).await.is_ok();
         catalog.moves.set(catalog.moves.get() + u64::from(written));
         written
+    }
+
+    fn look(&self, catalog: &Catalog) -> Look {
+        let state = catalog.state();
+        if state.is_alone() || state.is_paused {
+            return Look::Nothing;
+        }
+        let map = state.map();
+        let limits = self.limits(catalog, &map);
+        catalog.planner.borrow_mut().look(&map, state.next_peer, &limits)
     }
 
     fn limits(&self, catalog: &Catalog, map: &model::map::Map) -> Limits {
@@ -55,7 +51,7 @@ impl<R: Runtime> Shard<R> {
         let (now, own) = (self.rt.now(), self.place().node);
         let state = catalog.state();
         let map = state.map();
-        let progress = progress(&map, &self.limits(catalog, &map));
+        let progress = catalog.planner.borrow_mut().progress(&map, &self.limits(catalog, &map));
         let node_status = |number: &NodeId| {
             let seen = catalog.watchers.node(*number).filter(|_| *number != own);
             let since = |at| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX);
