@@ -65,6 +65,22 @@ fn led_by(map: &Map, node: NodeId) -> usize {
     all(map).filter(|(_, replicas)| replicas.first().place.node == node).count()
 }
 
+/// How much the fullest node keeps, as a multiple of what it should: the mean, in proportion to shards. The catalog is no load and not counted.
+pub fn fullest(map: &Map) -> f64 {
+    let active = || map.nodes.values().filter(|node| node.state == NodeState::Active);
+    let shards: usize = active().map(|node| node.addresses.len()).sum();
+    let kept: Vec<(usize, usize)> = active()
+        .map(|node| {
+            let on_it = |replicas: Replicas| replicas.target().any(|one| one.place.node == node.number);
+            let kept = map.ring.vnodes().filter(|vnode| on_it(vnode.replicas)).count();
+            (kept, node.addresses.len())
+        })
+        .collect();
+    let total: usize = kept.iter().map(|(kept, _)| kept).sum();
+    let over = |(kept, own): &(usize, usize)| (kept * shards) as f64 / (total * own).max(1) as f64;
+    kept.iter().map(over).fold(0.0, f64::max)
+}
+
 fn all(map: &Map) -> impl Iterator<Item = (u32, Replicas)> + '_ {
     let data = map.ring.vnodes().map(|vnode| (vnode.id.0, vnode.replicas));
     std::iter::once((CATALOG.0, map.catalog)).chain(data)
@@ -88,7 +104,7 @@ pub fn status(status: &Status, map: &Map, as_json: bool) -> String {
             .collect();
         return json!({
             "version": status.version, "epoch": status.epoch, "catalog_leader": status.leader, "paused": status.paused,
-            "moving": status.moving, "left": status.left, "vnodes": map.ring.len(), "tables": map.tables.len(), "nodes": nodes,
+            "moving": status.moving, "left": status.left, "fullest": fullest(map), "vnodes": map.ring.len(), "tables": map.tables.len(), "nodes": nodes,
         })
         .to_string();
     }

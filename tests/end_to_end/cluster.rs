@@ -2,6 +2,7 @@
 //!
 //! - this file: [`Cluster`]: starts, kills, pauses and cuts nodes, asks `torc ctl`.
 //! - `load`: writers and readers that know what a linearizable store may answer.
+//! - `history`: clients that note all they ask and hear, for the linearizability checker.
 //! - `basics`: founding, `torc cluster`, the SDK's tests against every node and a router, refusals.
 //! - `faults`: SIGKILL, SIGSTOP and cuts under load; a rolling restart.
 //! - `members`: nodes that join, drain, are replaced.
@@ -10,6 +11,7 @@
 
 mod basics;
 mod faults;
+mod history;
 mod load;
 mod members;
 
@@ -141,9 +143,14 @@ impl Cluster {
 
     /// One more node, which waits to belong to a cluster.
     pub fn add(&mut self) {
+        self.add_as(&format!("node-{}", self.nodes.len() + 1));
+    }
+
+    /// One of this name.
+    pub fn add_as(&mut self, name: &str) {
         let number = self.nodes.len() + 1;
         self.listens.push(free_port());
-        self.write_config(number, &format!("node-{number}"), free_port());
+        self.write_config(number, name, free_port());
         let mut node = self.spawn(number);
         node.wait_for("waiting");
         self.nodes.push(Some(node));
@@ -273,6 +280,21 @@ impl Cluster {
         let mean = total as f64 / counts.len() as f64;
         let most = *counts.iter().max().unwrap() as f64;
         assert!(most <= (mean * 1.15).max(mean.ceil()), "{counts:?}, mean {mean}");
+        let fullest = status["fullest"].as_f64().unwrap();
+        assert!((1.0..=1.15).contains(&fullest), "{status}");
+    }
+
+    /// `torc inspect verify` on the directory of a node whose process has ended: it is whole, and everything in it is known.
+    #[track_caller]
+    pub fn assert_whole(&self, number: usize) {
+        let data = self.path().join(format!("node-{number}"));
+        let output = torc().args(["inspect", "verify", "--json"]).arg(&data).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).to_string();
+        let said: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{output:?}"));
+        assert!(output.status.success() && said["whole"] == true, "node {number}: {said}");
+        // A stop may leave a merge's files behind; that nobody knows a file is another matter.
+        let left_behind = |orphan: &Value| orphan["why"].as_str().unwrap().contains("left behind by a stop");
+        assert!(said["orphans"].as_array().unwrap().iter().all(left_behind), "node {number}: {said}");
     }
 
     /// Waits until the catalog has noticed that a node is gone.

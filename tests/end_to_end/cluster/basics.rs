@@ -80,6 +80,16 @@ async fn live_nodes_are_listed_by_zone_and_health_is_told() {
     assert!(ask(&router.url, "/").starts_with("healthy"));
 }
 
+/// Two with one name are told apart by their directories; the second one has to choose another.
+#[test]
+fn a_second_node_of_the_same_name_is_refused() {
+    let mut cluster = Cluster::start();
+    cluster.add_as("node-1");
+    let refusal = cluster.try_ctl(&["join", &cluster.listen(4).to_string()]).unwrap_err();
+    assert!(refusal.contains("node-1") && refusal.contains("choose another name"), "{refusal}");
+    cluster.assert_balanced(&[1, 2, 3]);
+}
+
 /// The body of a GET.
 fn ask(url: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();

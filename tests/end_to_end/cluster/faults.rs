@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 
 use super::Cluster;
+use super::history::Clients;
 use super::load::Load;
 use crate::server::create_table;
 
@@ -92,4 +93,48 @@ async fn a_rolling_restart_fails_no_request() {
     }
     let done = load.finish().await;
     assert_eq!(done.failed, 0, "{done:?}");
+}
+
+/// Leaders and followers are killed, stopped and cut off, while a few clients fight for few keys; what they saw was one item for each of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_clients_saw_under_all_faults_is_linearizable() {
+    let mut cluster = started().await;
+    let router = cluster.router();
+    let urls: Vec<String> = cluster.urls().into_iter().chain([router.url.clone()]).collect();
+    let clients = Clients::start(&urls);
+    clients.progress(200).await;
+    for round in 0..2 {
+        let leader = cluster.busiest();
+        let follower = leader % 3 + 1;
+        let others: Vec<usize> = (1..=3).filter(|number| *number != leader).collect();
+
+        cluster.take(leader).kill();
+        clients.progress(100).await;
+        cluster.restart(leader);
+        clients.progress(50).await;
+
+        let leader = cluster.busiest();
+        cluster.node(leader).signal("STOP");
+        clients.progress(50).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cluster.node(leader).signal("CONT");
+        clients.progress(50).await;
+
+        match round {
+            0 => cluster.cut(leader, &format!("{} both\n{} both\n", others[0], others[1])),
+            _ => cluster.cut(leader, &format!("{} out\n", others[0])),
+        }
+        clients.progress(30).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cluster.cut(leader, "");
+        clients.progress(50).await;
+
+        cluster.take(follower).kill();
+        clients.progress(50).await;
+        cluster.restart(follower);
+        clients.progress(50).await;
+    }
+    let totals = clients.finish().await;
+    assert!(totals.known > 800 && totals.unknown > 0, "{totals:?}");
+    println!("{totals:?}");
 }

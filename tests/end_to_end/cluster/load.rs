@@ -113,7 +113,10 @@ impl Load {
         }
         for key in 0..worker.keys.len() {
             let deadline = Instant::now() + Duration::from_secs(30);
-            while !worker.read_one(key, key).await {
+            // Of the nodes that it began with, one may be gone for ever: each try asks another.
+            let mut turn = key;
+            while !worker.read_one(key, turn).await {
+                turn += 1;
                 assert!(Instant::now() < deadline, "key {key} cannot be read");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -198,17 +201,21 @@ impl Worker {
         E: ProvideErrorMetadata + std::fmt::Debug,
         R: std::fmt::Debug,
     {
-        let repeatable = match &error {
-            SdkError::ServiceError(context) => {
-                let code = context.err().code().unwrap_or("");
-                ["InternalServerError", "ThrottlingException", "ServiceUnavailableException"].contains(&code)
-            }
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-            _ => false,
-        };
-        assert!(repeatable, "{error:?}");
+        assert!(is_repeatable(&error), "{error:?}");
         self.done.lock().unwrap().failed += 1;
         // A node that is gone refuses at once: that is no reason to burn the processor.
         tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Whether a client may repeat what failed so.
+pub fn is_repeatable<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    match error {
+        SdkError::ServiceError(context) => {
+            let code = context.err().code().unwrap_or("");
+            ["InternalServerError", "ThrottlingException", "ServiceUnavailableException"].contains(&code)
+        }
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        _ => false,
     }
 }

@@ -80,7 +80,8 @@ fn a_node_on_an_old_copy_of_its_disk_takes_no_part() {
             while !caller.read(1).await || !caller.write(1).await {
                 tries += 1;
                 let (failures, reports) = (&cluster.inner.failures, &cluster.inner.reports);
-                assert!(tries < 30, "seed {seed}: {:?} {:?}", failures.borrow(), reports.borrow());
+                assert!(tries < 100, "seed {seed}: {:?} {:?}", failures.borrow(), reports.borrow());
+                cluster.world().sleep(Duration::from_millis(100)).await;
             }
         });
         assert!(cluster.inner.failures.borrow().is_empty(), "{:?}", cluster.inner.failures.borrow());
