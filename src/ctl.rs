@@ -16,6 +16,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use router::auth::{policy, time, users::is_name};
 use serde_json::json;
 
+use crate::say;
 use crate::users::{Entry, USERS_FILE, UsersFile};
 
 /// What an access key id of torc begins with.
@@ -121,7 +122,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         What::Cluster(command) => cluster::run_cluster(command)?,
         What::Member(command) => cluster::run(command)?,
     };
-    println!("{text}");
+    say::line(text);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use tuning::host::Host;
 use tuning::profile::{PROFILE_FILE, Profile, Use, Whose};
 
 use crate::config::Config;
+use crate::say;
 
 /// What the profile says, if there is one. A profile of another device is used, because nothing in it can do harm, and spoken of.
 ///
@@ -29,10 +30,10 @@ pub fn load(config: &Config, data: &Path) -> anyhow::Result<Option<Use>> {
     let profile = Profile::parse(&text).with_context(|| what_to_do(&path))?;
     let now = Whose::of(&tuning::facts::read(&Host::live(data)));
     if let Some(difference) = profile.device.differs(&now) {
-        eprintln!(
-            "torc: {}: {difference}\n  what to do: measure this one, with torc tune profile",
+        say::warn(format_args!(
+            "{}: {difference}\n  what to do: measure this one, with torc tune profile",
             path.display()
-        );
+        ));
     }
     Ok(Some(profile.settings))
 }

@@ -18,6 +18,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use runtime::offline::{OfflineRuntime, block_on};
 
 use crate::data_dir;
+use crate::say;
 use show::Printer;
 
 /// The flags of `torc inspect`.
@@ -109,16 +110,16 @@ pub fn run(args: Args) -> ExitCode {
         (None, None) => unreachable!("clap requires a path where there is no subcommand"),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("torc: {error:#}");
+        say::warn(format_args!("{error:#}"));
         ExitCode::from(NOT_LOOKED_AT)
     })
 }
 
 fn look(path: &std::path::Path, args: &LookArgs) -> anyhow::Result<ExitCode> {
     if let Some(holder) = data_dir::holder(path)? {
-        eprintln!(
-            "torc: process {holder} serves this directory: files may come and go, and the last batch or edit may be cut"
-        );
+        say::warn(format_args!(
+            "process {holder} serves this directory: files may come and go, and the last batch or edit may be cut"
+        ));
     }
     let printer = Printer::new(args.json);
     let whole = block_on(files::look(&OfflineRuntime::new(), path, args, &printer))?;

@@ -23,6 +23,7 @@ use runtime::real::check_port_free;
 use crate::config::parse_bytes;
 use crate::ctl;
 use crate::peers::PeerArgs;
+use crate::say;
 
 /// All nodes have to be there within this.
 const START_TIME_MAX: Duration = Duration::from_secs(120);
@@ -94,7 +95,7 @@ impl Drop for Place {
         if self.is_temporary {
             let removed = std::fs::remove_dir_all(&self.dir);
             if let Err(error) = removed {
-                eprintln!("torc: {} is left behind: {error}", self.dir.display());
+                say::warn(format_args!("{} is left behind: {error}", self.dir.display()));
             }
         }
     }
@@ -134,10 +135,10 @@ fn write_files(args: &Args, dir: &Path) -> anyhow::Result<()> {
     let cpus = tuning::cpus::read();
     let wanted = usize::from(args.nodes) * usize::from(args.shards);
     if wanted > cpus.usable().len() {
-        println!(
+        say::line(format_args!(
             "{wanted} shards share {} cores: good for trying out, not for measuring",
             cpus.usable().len()
-        );
+        ));
     }
     let mut cpus = cpus.usable().iter().copied().cycle();
     for number in 1..=args.nodes {
@@ -202,10 +203,10 @@ fn watch_signals(happen: flume::Sender<Event>) -> anyhow::Result<()> {
         for (count, signal) in signals.forever().enumerate() {
             if count > 0 {
                 // Their standard input ends with this process, and so do they.
-                eprintln!("torc: stopping at once");
+                say::warn("stopping at once");
                 std::process::exit(128 + signal);
             }
-            eprintln!("torc: stopping; once more to stop at once");
+            say::warn("stopping; once more to stop at once");
             let _ = happen.send(Event::Signal);
         }
     });
@@ -245,12 +246,12 @@ fn serve(args: &Args, dir: &Path, nodes: &mut [Node], events: &flume::Receiver<E
             Event::Signal => return Ok(()),
             Event::Gone(index) if is_ready => {
                 // Like a machine that fails: the others go on.
-                println!(
+                say::line(format_args!(
                     "{} has ended; start it again with torc node --config {}/{}.toml",
                     nodes[index].name,
                     dir.display(),
                     nodes[index].name
-                );
+                ));
             }
             Event::Gone(index) => {
                 let status = nodes[index].child.wait()?;
@@ -281,7 +282,7 @@ fn found(args: &Args, dir: &Path, nodes: &[Node]) -> anyhow::Result<()> {
     }
     let peers = PeerArgs::with_secret(dir.join("cluster.secret")).load()?;
     let status = ctl::init(addresses, args.vnodes, peers, false)?;
-    println!("{status}");
+    say::line(status);
     Ok(())
 }
 
@@ -295,14 +296,13 @@ fn listen_of(path: &Path) -> anyhow::Result<SocketAddr> {
 
 fn say_ready(dir: &Path, nodes: &[Node]) {
     for node in nodes {
-        println!("listening {}  {}", node.url.as_deref().unwrap_or("-"), node.name);
+        say::line(format_args!("listening {}  {}", node.url.as_deref().unwrap_or("-"), node.name));
     }
     let first = listen_of(&dir.join("node-1.toml")).map_or(String::new(), |address| address.to_string());
-    println!(
+    say::line(format_args!(
         "  data     {dir}\n  look     torc ctl status --nodes {first} --secret-file {dir}/cluster.secret\nready; Ctrl-C stops",
         dir = dir.display()
-    );
-    let _ = std::io::stdout().flush();
+    ));
 }
 
 /// Stops the nodes, one after the other.
@@ -312,7 +312,7 @@ fn stop(nodes: &mut [Node]) {
         let status = wait(&mut node.child);
         // Who still waits to be founded has nothing to do in order.
         if node.is_ready && !status.is_ok_and(|status| status) {
-            eprintln!("torc: {} did not stop cleanly", node.name);
+            say::warn(format_args!("{} did not stop cleanly", node.name));
         }
     }
 }

@@ -27,6 +27,7 @@ mod outside;
 mod peers;
 mod reload;
 mod router;
+mod say;
 mod serve;
 mod sim;
 mod tune;
@@ -91,7 +92,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The causes in one line; a backtrace tells an operator nothing.
-            eprintln!("torc: {error:#}");
+            say::warn(format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -11,7 +11,6 @@
 //! 3. A member starts its shards (`serve`), finds the others by the map that it knew last, and announces itself.
 
 use std::cell::Cell;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -38,6 +37,7 @@ use crate::data_dir::DataDir;
 use crate::device_profile;
 use crate::outside::on_one_core;
 use crate::peers::{PeerArgs, Peers, advertised, check_reach};
+use crate::say;
 use crate::serve::{self, Setup};
 
 /// Where a node listens for others when nobody says otherwise.
@@ -328,7 +328,7 @@ fn wait(
     })??;
     #[expect(clippy::disallowed_methods, reason = "no executor runs")]
     let _ = std::fs::remove_file(data.path().join(WAITING_FILE));
-    println!("node {} of cluster {:032x}", adopted.0.number.0, adopted.0.cluster);
+    say::line(format_args!("node {} of cluster {:032x}", adopted.0.number.0, adopted.0.cluster));
     Ok(adopted)
 }
 
@@ -368,10 +368,7 @@ impl Waiting {
     ) -> anyhow::Result<(Identity, Vec<u8>)> {
         let listener =
             self.rt.listen(address).await.with_context(|| format!("cannot listen on {address}"))?;
-        let mut out = std::io::stdout().lock();
-        // A closed pipe is no reason to stop waiting.
-        let _ = out.write_all(words.as_bytes()).and_then(|()| out.flush());
-        drop(out);
+        say::line(words.trim_end());
         let speaker = Speaker { cluster: NO_CLUSTER, node: self.node.id, place: None, start: start_number() };
         let options = peers.session(speaker);
         // It knows nobody, and connects to nobody.

@@ -17,6 +17,7 @@ use router::auth::users::Users;
 use runtime::tls::TlsServer;
 
 use crate::config::{Config, Https};
+use crate::say;
 use crate::users::UsersFile;
 
 /// How often the files are looked at.
@@ -117,13 +118,13 @@ impl Watcher {
         match change {
             Ok(change) => {
                 match &change {
-                    Change::Users(users) => eprintln!("torc: {} users now", users.len()),
-                    Change::Tls(_) => eprintln!("torc: the certificate was read again"),
+                    Change::Users(users) => say::warn(format_args!("{} users now", users.len())),
+                    Change::Tls(_) => say::warn("the certificate was read again"),
                 }
                 // A core that has ended hears no more.
                 self.cores.iter().for_each(|core| drop(core.send(change.clone())));
             }
-            Err(error) => eprintln!("torc: {error:#}\ntorc: going on with what was read before"),
+            Err(error) => say::warn(format_args!("{error:#}\ntorc: going on with what was read before")),
         }
     }
 }

@@ -23,6 +23,7 @@ use serde::Deserialize;
 use crate::config::{Config, HttpArgs, Unknown, read_file};
 use crate::peers::{PeerArgs, Peers};
 use crate::reload::{self, Files};
+use crate::say;
 use crate::serve;
 
 /// The flags of `torc router`, and the keys of its configuration file.
@@ -152,26 +153,26 @@ impl Core {
         let complain = |nobody: &NotFound| {
             let line = nobody.to_string();
             if *said.borrow() != line {
-                eprintln!("torc: {line}\ntorc: asking again until one does");
+                say::warn(format_args!("{line}\ntorc: asking again until one does"));
                 *said.borrow_mut() = line;
             }
         };
         let found = front.find(&self.seeds, &self.peers, &self.cluster, complain).await;
         if rt.core() == CoreId(0) {
-            println!(
+            say::line(format_args!(
                 "cluster {:032x}, {} nodes\nready in {:.0} ms",
                 found.cluster,
                 found.nodes,
                 self.started.elapsed().as_secs_f64() * 1e3
-            );
+            ));
         }
         found
     }
 
     fn say_where(&self) {
-        println!("torc {}", env!("CARGO_PKG_VERSION"));
+        say::line(format_args!("torc {}", env!("CARGO_PKG_VERSION")));
         for (scheme, address) in &self.listens {
-            println!("listening {}", serve::url(*scheme, *address));
+            say::line(format_args!("listening {}", serve::url(*scheme, *address)));
         }
     }
 }

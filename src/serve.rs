@@ -10,7 +10,6 @@
 //!
 //! A shard whose disk fails takes the whole process down: an acknowledged write must not depend on luck.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -35,6 +34,7 @@ use crate::cuts;
 use crate::data_dir::DataDir;
 use crate::device_profile;
 use crate::reload::{self, Change, Files, Poke};
+use crate::say;
 
 /// Vnodes per shard of a new node; a cluster will have 256 in all.
 const VNODES_PER_SHARD: u32 = 8;
@@ -200,11 +200,11 @@ pub fn act_on_signals(stopper: Stopper, poke: Poke) -> anyhow::Result<()> {
                 continue;
             }
             if is_stopping {
-                eprintln!("torc: stopping at once");
+                say::warn("stopping at once");
                 std::process::exit(128 + signal);
             }
             is_stopping = true;
-            eprintln!("torc: stopping; once more to stop at once");
+            say::warn("stopping; once more to stop at once");
             stopper.stop();
         }
     });
@@ -379,9 +379,7 @@ impl Banner {
     fn core_listens(&self) {
         let listening = self.listening.fetch_add(1, Ordering::SeqCst) + 1;
         if listening == self.cores.len() {
-            let mut out = std::io::stdout().lock();
-            // A closed pipe is no reason to stop serving.
-            let _ = out.write_all(self.text().as_bytes()).and_then(|()| out.flush());
+            say::line(self.text().trim_end());
         }
     }
 

@@ -20,6 +20,7 @@ use runtime::sync::{Either, Notified, Notify, select};
 use runtime::{Mono, Runtime};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -113,7 +114,8 @@ impl ShardOptions {
             begun: false,
             wire: None,
             replication: ReplicationOptions::default(),
-            report: Rc::new(|line| eprintln!("torc: {line}")),
+            // Whoever has closed standard error is no reason to stop.
+            report: Rc::new(|line| drop(writeln!(std::io::stderr(), "torc: {line}"))),
         }
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use shard::inspect::{EffectAbout, KeyAbout, Names, RecordMeaning, StandingAbout, StateAbout, ValueAbout};
 
 use super::Hex;
+use crate::say;
 
 /// Facts about one thing, in the order in which they are told.
 pub struct Line {
@@ -78,7 +79,7 @@ impl Printer {
     pub fn problem(&self, problem: &Problem) {
         match self.json {
             true => self.line(&problem_line(problem)),
-            false => eprintln!("torc: {problem}"),
+            false => say::warn(problem),
         }
     }
 }

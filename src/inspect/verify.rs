@@ -14,6 +14,7 @@ use super::VerifyArgs;
 use super::show::Printer;
 use crate::config::show_bytes;
 use crate::data_dir::DataDir;
+use crate::say;
 
 /// Checks `args.dir`, and holds it meanwhile so that nobody starts to serve it.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
@@ -23,7 +24,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     watch.bar.finish_and_clear();
     let findings = watch.findings;
     match args.json {
-        true => println!("{}", as_json(&args.dir, &report, &findings)),
+        true => say::line(as_json(&args.dir, &report, &findings)),
         false => tell(&args.dir, &report, &findings),
     }
     Ok(if findings.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -67,7 +68,7 @@ fn bar(json: bool) -> ProgressBar {
 
 fn tell(dir: &Path, report: &Report, findings: &Findings) {
     for ShardReport { shard, log, tree } in &report.shards {
-        println!(
+        say::line(format_args!(
             "shard {}: log of {} segments ({} live), {} records, {}; tree of {} SSTables, {} entries, {}",
             shard.0,
             log.segments,
@@ -77,18 +78,18 @@ fn tell(dir: &Path, report: &Report, findings: &Findings) {
             tree.sstables,
             tree.entries,
             show_bytes(tree.bytes)
-        );
+        ));
         for (level, (count, bytes)) in tree.version.iter().flat_map(|version| version.levels()) {
-            println!("  level {level}: {count} SSTables, {}", show_bytes(bytes));
+            say::line(format_args!("  level {level}: {count} SSTables, {}", show_bytes(bytes)));
         }
     }
     for (path, why) in &findings.orphans {
-        println!("orphan: {}: {why}", path.display());
+        say::line(format_args!("orphan: {}: {why}", path.display()));
     }
     findings.problems.iter().for_each(|problem| Printer::new(false).problem(problem));
     match findings.problems.len() {
-        0 => println!("{} is whole", dir.display()),
-        count => println!("{} has {count} problems", dir.display()),
+        0 => say::line(format_args!("{} is whole", dir.display())),
+        count => say::line(format_args!("{} has {count} problems", dir.display())),
     }
 }
 

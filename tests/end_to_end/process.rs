@@ -1,5 +1,6 @@
 //! Start, banner, configuration, refusals, clean stop, damaged files.
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
@@ -29,6 +30,35 @@ fn the_banner_says_where_everything_is() {
         assert!(banner.contains(part), "no {part:?} in\n{banner}");
     }
     assert!(banner.contains(server.data().to_str().unwrap()), "{banner}");
+}
+
+/// `torc serve 2>&1 | head -1`, for one: nobody reads what it says.
+#[test]
+fn closed_pipes_stop_nothing_and_hide_no_signal() {
+    let data = data_directory();
+    let mut command = command(data.path(), ANY_PORT);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(out.any(|line| line.unwrap().starts_with("ready")), "it did not start");
+    drop((out, child.stderr.take()));
+    crate::server::send_signal(child.id(), "TERM");
+    let deadline = Instant::now() + REFUSAL_TIME_MAX;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("it did not stop");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(status.success(), "{status}");
+    let mut told = crate::cluster::torc();
+    told.args(["inspect", "verify"]).arg(data.path());
+    let mut told = told.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((told.stdout.take(), told.stderr.take()));
+    assert!(told.wait().unwrap().success(), "what is whole is whole, though nobody listens");
 }
 
 #[test]
