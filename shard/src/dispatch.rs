@@ -68,7 +68,10 @@ impl<R: Runtime> Shard<R> {
             }
             ArchivedOperation::Image(ask) => Box::pin(self.image(ask)).await.map(Reply::Image),
         };
-        answer.unwrap_or_else(Reply::from)
+        match answer {
+            Err(refusal) => Box::pin(self.when_led(refusal)).await.into(),
+            Ok(reply) => reply,
+        }
     }
 
     /// Whether the vnode, the key and the table of an address belong together, and the table serves.
@@ -101,7 +104,7 @@ impl<R: Runtime> Shard<R> {
             let token_high = token_high_of_key(key).ok_or_else(|| self.internal(&"a key without token"))?;
             let owner = map.ring.owner(token_high);
             if owner.id != address.vnode {
-                return Err(moved(&map, owner.leader()));
+                return Err(Refusal::Moved(moved(&map, owner.leader())));
             }
         }
         match self.replication.is_here(address.vnode) {
@@ -133,19 +136,27 @@ impl<R: Runtime> Shard<R> {
         self.read_as_leader(vnode).await.map(drop)
     }
 
+    /// While nobody is known who leads a vnode, the refusal waits for a moment: elections and hand-overs are over soon, and then it says where to go. So
+    /// nobody asks again and again meanwhile.
+    pub(crate) async fn when_led(&self, refusal: Refusal) -> Refusal {
+        let (Refusal::Leaderless(vnode, _), Some(cluster)) = (&refusal, self.replication.cluster()) else {
+            return refusal;
+        };
+        cluster.leader_known(*vnode).await;
+        self.not_leader(*vnode)
+    }
+
     /// Who leads the vnode, as far as this shard knows; nobody at this moment, perhaps.
     pub(crate) fn not_leader(&self, vnode: VnodeId) -> Refusal {
         let map = self.tables.map();
         let here = self.replication.is_here(vnode);
         match self.replication.leader_of(vnode).filter(|place| *place != self.place()) {
-            Some(leader) => moved(&map, leader),
-            None if here => Refusal::Busy,
-            None => match map.replicas(vnode) {
-                Some(replicas) if replicas.first().place != self.place() => {
-                    moved(&map, replicas.first().place)
-                }
-                _ => moved(&map, self.place()),
-            },
+            Some(leader) => Refusal::Moved(moved(&map, leader)),
+            None if here => Refusal::Leaderless(vnode, moved(&map, self.place())),
+            None => {
+                let first = map.replicas(vnode).map(|replicas| replicas.first().place);
+                Refusal::Moved(moved(&map, first.unwrap_or(self.place())))
+            }
         }
     }
 
@@ -156,6 +167,6 @@ impl<R: Runtime> Shard<R> {
     }
 }
 
-fn moved(map: &Map, to: Place) -> Refusal {
-    Refusal::Moved(Moved { epoch: map.ring.epoch, node: to.node.0, shard: to.shard.0 })
+fn moved(map: &Map, to: Place) -> Moved {
+    Moved { epoch: map.ring.epoch, node: to.node.0, shard: to.shard.0 }
 }

@@ -1,6 +1,7 @@
 //! Why a client's operation is not done: another owner, no room, or one of DynamoDB's exceptions.
 
 use model::error::{ApiError, Code};
+use model::ring::VnodeId;
 use net::message::{Failed, Moved, Part, Reply};
 
 /// Why an operation is not done.
@@ -8,6 +9,8 @@ use net::message::{Failed, Moved, Part, Reply};
 pub enum Refusal {
     /// Somebody else owns the vnode.
     Moved(Moved),
+    /// Nobody is known who leads the vnode. Whoever is told names this shard itself, which leads to the others.
+    Leaderless(VnodeId, Moved),
     /// No room at this moment.
     Busy,
     /// The disk is nearly full: what would grow is not taken.
@@ -51,7 +54,7 @@ impl From<ApiError> for Refusal {
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Reply {
         match refusal {
-            Refusal::Moved(moved) => Reply::Moved(moved),
+            Refusal::Moved(moved) | Refusal::Leaderless(_, moved) => Reply::Moved(moved),
             Refusal::Busy => Reply::Busy,
             Refusal::Full => Refusal::from(full()).into(),
             Refusal::Failed(failed) => Reply::Failed(failed),
@@ -62,7 +65,7 @@ impl From<Refusal> for Reply {
 impl From<Refusal> for Part {
     fn from(refusal: Refusal) -> Part {
         match refusal {
-            Refusal::Moved(moved) => Part::Moved(moved),
+            Refusal::Moved(moved) | Refusal::Leaderless(_, moved) => Part::Moved(moved),
             // Of a batch it is one of those that the client tries again.
             Refusal::Busy | Refusal::Full => Part::Busy,
             Refusal::Failed(failed) => Part::Failed(failed),

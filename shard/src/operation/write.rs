@@ -161,7 +161,11 @@ impl<R: Runtime> Shard<R> {
         };
         let returns = ArchivedReturnValues::None;
         let (condition, return_old_on_failure) = (None, false);
-        self.write(Write { at: &part.at, change, condition, returns, return_old_on_failure, measure }).await
+        let write = Write { at: &part.at, change, condition, returns, return_old_on_failure, measure };
+        match self.write(write).await {
+            Err(refusal) => Err(Box::pin(self.when_led(refusal)).await),
+            written => written,
+        }
     }
 
     async fn write(&self, write: Write<'_>) -> Result<Written, Refusal> {

@@ -94,6 +94,9 @@ pub struct Cluster<R: Runtime> {
     pub(super) follow_again: Notify,
     /// Leadership of some group began or ended.
     pub(super) leadership: Notify,
+    /// Some replica here has another leader than before, or none.
+    pub(super) leader_changed: Cell<bool>,
+    pub(super) leader_known: Notify,
     pub(super) elections: Cell<u64>,
     pub(super) images: Cell<u64>,
     /// The tree's flushed mark of a stream.
@@ -162,6 +165,8 @@ impl<R: Runtime> Cluster<R> {
             gone: RefCell::new(found.gone.into_iter().collect()),
             gone_arrived: Notify::new(),
             leadership: Notify::new(),
+            leader_changed: Cell::new(false),
+            leader_known: Notify::new(),
             elections: Cell::new(0),
             images: Cell::new(0),
             report,
@@ -263,6 +268,9 @@ impl<R: Runtime> Cluster<R> {
         }
         self.post();
         self.driven.set(false);
+        if self.leader_changed.take() {
+            self.leader_known.notify_all();
+        }
         if !self.ready.borrow().is_empty() {
             self.turn_due.notify_all();
         }
@@ -286,6 +294,10 @@ impl<R: Runtime> Cluster<R> {
                 }
                 self.perform(replica, work, &mut lost)?;
                 replica.ask_reads(now)?;
+            }
+            let leader = replica.group.leader();
+            if std::mem::replace(&mut replica.known_leader, leader) != leader {
+                self.leader_changed.set(true);
             }
             if changed && replica.leading.is_some() {
                 self.elections.set(self.elections.get() + 1);

@@ -120,6 +120,25 @@ impl<R: Runtime> Cluster<R> {
         replica.leader().and_then(|peer| replica.place_of(u64::from(peer.0)))
     }
 
+    /// Waits until the replica here knows who leads the vnode; for a moment at most. Who hands leadership over does not know it.
+    pub async fn leader_known(&self, vnode: VnodeId) {
+        let is_known = || {
+            let groups = self.groups.borrow();
+            groups.get(&vnode).is_none_or(|replica| replica.knows_leader())
+        };
+        let known = async {
+            loop {
+                let changed = self.leader_known.notified();
+                if is_known() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        // Whoever is told that nobody knows asks the others.
+        let _ = timeout(&self.rt, self.options.leader_wait_max, known).await;
+    }
+
     /// Resolves when leadership of some vnode begins or ends here.
     pub fn leadership(&self) -> &Notify {
         &self.leadership

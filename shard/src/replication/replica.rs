@@ -9,7 +9,7 @@ use super::journal::{Then, Written};
 use super::record::{Base, State};
 use super::sleep::Bed;
 use super::{Receipt, Undone};
-use crate::consensus::{Closed, Group, NotTaken, Read};
+use crate::consensus::{self, Closed, Group, NotTaken, Read};
 use bytes::Bytes;
 use lsm::log::Position;
 use model::ring::{PeerId, Place, Replicas, VnodeId};
@@ -42,6 +42,8 @@ pub struct Replica {
     pub leading: Option<u64>,
     /// The same, once it has applied an entry of that term.
     pub led: Option<u64>,
+    /// Who led when its group was looked at last.
+    pub known_leader: Option<consensus::PeerId>,
     /// Receipts of entries that it appended in earlier terms.
     orphans: Vec<Orphan>,
     pub reads: Reads,
@@ -99,6 +101,7 @@ impl Replica {
             receipts: VecDeque::new(),
             leading: None,
             led: None,
+            known_leader: None,
             orphans: Vec::new(),
             reads: Reads::default(),
             installing: state.installing,
@@ -134,6 +137,11 @@ impl Replica {
     /// Where the leader is, as far as this replica knows.
     pub fn leader(&self) -> Option<PeerId> {
         self.group.leader().and_then(|peer| u32::try_from(peer.0).ok()).map(PeerId)
+    }
+
+    /// Whether somebody leads as far as this replica knows, and is not about to stop.
+    pub fn knows_leader(&self) -> bool {
+        self.group.leader().is_some() && !self.group.is_handing_over()
     }
 
     /// The term in which it leads, with all that was acknowledged before applied.

@@ -2,7 +2,8 @@
 
 use super::world::*;
 use model::ring::VnodeId;
-use runtime::sync::{Either, select};
+use runtime::sync::{Either, join_all, select};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -356,6 +357,43 @@ fn leadership_is_handed_over_without_a_failed_request() {
         }
     });
     assert_eq!(caller.knowledge.unknown.get(), 0);
+}
+
+async fn keep_writing(cluster: &Cluster, caller: &Caller, sort: i64, longest: &Cell<Duration>) {
+    let mut last = cluster.world().elapsed();
+    loop {
+        if caller.write(sort).await {
+            let now = cluster.world().elapsed();
+            longest.set(longest.get().max(now - last));
+            last = now;
+        }
+    }
+}
+
+#[test]
+fn a_hand_over_pauses_writes_for_less_than_50_ms() {
+    for seed in 0..2 {
+        let (cluster, caller) = settled(500 + seed);
+        cluster.world().block_on(async {
+            for node in 0..NODES {
+                let longest = Cell::new(Duration::ZERO);
+                let writers = (0..KEYS).map(|sort| keep_writing(&cluster, &caller, sort, &longest));
+                let handed = async {
+                    cluster.world().sleep(Duration::from_millis(100)).await;
+                    cluster.shard(node).unwrap().hand_over_all(Duration::from_secs(1)).await;
+                    cluster.world().sleep(Duration::from_millis(400)).await;
+                };
+                select(join_all(writers), handed).await;
+                assert!(
+                    longest.get() > Duration::ZERO && longest.get() < Duration::from_millis(50),
+                    "seed {seed}: {longest:?}"
+                );
+                cluster.crash(node);
+                cluster.start(node);
+                cluster.world().sleep(Duration::from_secs(2)).await;
+            }
+        });
+    }
 }
 
 #[test]

@@ -554,7 +554,14 @@ impl Caller {
                 }
                 Either::First(None) => next,
                 Either::First(Some(reply)) => match read_answer(&reply) {
-                    Answer::Moved { node, .. } => node,
+                    // Who names itself knows nobody who leads.
+                    Answer::Moved { node: named, .. } => {
+                        if named == node {
+                            next
+                        } else {
+                            named
+                        }
+                    }
                     Answer::Busy => next,
                     Answer::Failed(model::error::Code::InternalServerError, ..) => return Outcome::Unknown,
                     answer => return Outcome::Answer(answer),
