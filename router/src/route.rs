@@ -57,6 +57,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
+/// An operation looks for a leader for so long at least, also when others have found none for long.
+const SEARCH_TIME_MIN: Duration = Duration::from_millis(250);
+
 /// Whoever was asked for a newer map answers within this, or is not waited for.
 const REFRESH_TIME_MAX: Duration = Duration::from_millis(500);
 
@@ -84,6 +87,7 @@ impl Target {
 /// The attempts of one operation.
 #[derive(Debug)]
 pub(crate) struct Attempts {
+    begun: Mono,
     pub(crate) deadline: Mono,
     pause: Duration,
     /// Messages that were sent.
@@ -156,8 +160,10 @@ impl<R: Runtime> Router<R> {
     /// The attempts of an operation that begins now.
     pub(crate) fn attempts(&self) -> Attempts {
         self.retries.earn();
+        let begun = self.rt.now();
         Attempts {
-            deadline: self.rt.now().after(self.options.operation_timeout),
+            begun,
+            deadline: begun.after(self.options.operation_timeout),
             pause: PAUSE_MIN,
             sent: 0,
             tried: Tried::default(),
@@ -184,8 +190,9 @@ impl<R: Runtime> Router<R> {
 
     /// Until when the operation may be tried: without a leader it ends sooner.
     fn last_moment(&self, attempts: &Attempts) -> Mono {
+        let least = attempts.begun.after(SEARCH_TIME_MIN);
         let leaderless = attempts.leaderless_since.map(|since| since.after(self.options.leader_timeout));
-        leaderless.map_or(attempts.deadline, |last| last.min(attempts.deadline))
+        leaderless.map_or(attempts.deadline, |last| last.max(least).min(attempts.deadline))
     }
 
     /// Counts a message of the operation; those after the first are paid for, or not sent.
@@ -365,8 +372,9 @@ impl Attempts {
         self.search = None;
     }
 
-    pub(crate) fn found_nobody(&mut self, now: Mono) {
-        self.leaderless_since.get_or_insert(now);
+    /// Nobody was found who could answer, since then.
+    pub(crate) fn found_nobody(&mut self, since: Mono) {
+        self.leaderless_since.get_or_insert(since);
     }
 }
 

@@ -13,7 +13,7 @@
 //! open, is asked last: a process that stands still has connections that look alive, and a write that is sent there is lost to its client.
 
 use model::error::ApiError;
-use model::ring::Place;
+use model::ring::{Place, VnodeId};
 use net::message::{Moved, Request};
 use runtime::Runtime;
 use runtime::sync::{Notified, timeout};
@@ -32,7 +32,7 @@ impl<R: Runtime> Router<R> {
         if attempts.search.is_none()
             && let Some(over) = self.leaders.searched(target.vnode)
         {
-            Box::pin(self.wait_for_search(attempts, over)).await?;
+            Box::pin(self.wait_for_search(attempts, target.vnode, over)).await?;
             return Ok(None);
         }
         let Some(place) = self.leader_to_ask(&attempts.tried, target) else {
@@ -47,6 +47,7 @@ impl<R: Runtime> Router<R> {
         match self.call(place, deadline, request).await {
             Said::Answer(bytes) => {
                 self.leaders.learn(target, place);
+                self.leaders.found(target.vnode);
                 return Ok(Some(bytes));
             }
             Said::Failed(error) => return Err(error),
@@ -66,8 +67,13 @@ impl<R: Runtime> Router<R> {
     }
 
     /// Waits until the search of another operation for the leader is `over`.
-    async fn wait_for_search(&self, attempts: &mut Attempts, over: Notified) -> Result<(), ApiError> {
-        attempts.found_nobody(self.rt.now());
+    async fn wait_for_search(
+        &self,
+        attempts: &mut Attempts,
+        vnode: VnodeId,
+        over: Notified,
+    ) -> Result<(), ApiError> {
+        attempts.found_nobody(self.leaders.found_nobody(vnode, self.rt.now()));
         attempts.tried.clear();
         let left = self.last_moment(attempts).since(self.rt.now());
         timeout(&self.rt, left, over).await.map_err(|_elapsed| attempts.refusal())
@@ -107,7 +113,7 @@ impl<R: Runtime> Router<R> {
 
     /// Nobody is known who leads: this operation searches, unless another one does.
     fn search_on(&self, attempts: &mut Attempts, target: &Target) {
-        attempts.found_nobody(self.rt.now());
+        attempts.found_nobody(self.leaders.found_nobody(target.vnode, self.rt.now()));
         if attempts.search.is_none() {
             attempts.search = self.leaders.search(target.vnode);
         }

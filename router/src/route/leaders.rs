@@ -4,14 +4,17 @@
 //!    map changes the vnode's replicas.
 //! 2. When nobody is found who leads, one operation searches and all others that want the vnode wait for what it finds: an
 //!    election costs a few messages for each vnode, not for each request.
+//! 3. Since when nobody was found is remembered, too: what an election may take is waited for once, and whoever comes later is told soon.
 //!
 //! Promises: at most `HINTS_MAX` are remembered; a search ends with the operation that searches.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use model::ring::{Place, Replicas, VnodeId};
+use runtime::Mono;
 use runtime::sync::{Notified, Notify};
 
 use super::Target;
@@ -19,11 +22,16 @@ use super::Target;
 /// Vnodes whose leader is remembered, at most: about 4 MiB.
 const HINTS_MAX: usize = 64 << 10;
 
+/// That nobody was found counts for so long: somebody may lead by now whom nobody has asked.
+const LEADERLESS_KEPT: Duration = Duration::from_secs(30);
+
 /// What one core has heard of leaders.
 #[derive(Default)]
 pub(crate) struct Leaders {
     hints: RefCell<BTreeMap<VnodeId, Hint>>,
     searches: RefCell<BTreeMap<VnodeId, Notify>>,
+    /// Vnodes that nobody was found to lead: since when, and when that was so last.
+    leaderless: RefCell<BTreeMap<VnodeId, (Mono, Mono)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -68,6 +76,27 @@ impl Leaders {
         }
         hints.insert(target.vnode, Hint { replicas: target.replicas, place });
         true
+    }
+
+    /// Nobody was found who leads the vnode; since when that has been so.
+    pub(crate) fn found_nobody(&self, vnode: VnodeId, now: Mono) -> Mono {
+        let mut all = self.leaderless.borrow_mut();
+        if all.len() >= HINTS_MAX && !all.contains_key(&vnode) {
+            all.pop_first();
+        }
+        let (since, last) = all.entry(vnode).or_insert((now, now));
+        if now.since(*last) > LEADERLESS_KEPT {
+            *since = now;
+        }
+        *last = now;
+        *since
+    }
+
+    /// Somebody has answered as the vnode's leader.
+    pub(crate) fn found(&self, vnode: VnodeId) {
+        if !self.leaderless.borrow().is_empty() {
+            self.leaderless.borrow_mut().remove(&vnode);
+        }
     }
 
     /// Begins a search for the vnode's leader; none when somebody searches already.

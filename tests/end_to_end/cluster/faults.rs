@@ -3,15 +3,19 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 
 use super::Cluster;
 use super::history::Clients;
 use super::load::Load;
-use crate::server::create_table;
+use crate::server::{create_table, n, s};
 
 /// A leader that is gone is replaced within this, on a machine that does other things too. The figure for a machine of its own is in
 /// docs/PERFORMANCE.md.
 const FAILOVER_MAX: Duration = Duration::from_secs(10);
+
+/// A write and a strong read that find no majority are answered within this: twice what the manual says, and a little for the machine.
+const NO_MAJORITY_MAX: Duration = Duration::from_secs(6);
 
 async fn started() -> Cluster {
     let cluster = Cluster::start();
@@ -93,6 +97,43 @@ async fn a_rolling_restart_fails_no_request() {
     }
     let done = load.finish().await;
     assert_eq!(done.failed, 0, "{done:?}");
+}
+
+/// One node of three is a minority, whatever it thinks: it says so soon, and goes on with what needs no majority.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_majority_writes_and_strong_reads_fail_fast_and_eventual_reads_go_on() {
+    let mut cluster = started().await;
+    let client = cluster.client(1);
+    let put = |key: u32, value: u32| {
+        client.put_item().table_name("tab").item("p", s(format!("k{key}"))).item("v", n(value)).send()
+    };
+    let get = |key: u32, strong: bool| {
+        client.get_item().table_name("tab").key("p", s(format!("k{key}"))).consistent_read(strong).send()
+    };
+    for key in 0..10 {
+        put(key, 1).await.unwrap();
+    }
+    for number in [2, 3] {
+        cluster.take(number).kill();
+    }
+    for key in 0..10 {
+        let began = Instant::now();
+        let refusal = put(key, 2).await.unwrap_err().into_service_error();
+        assert_eq!(refusal.code(), Some("InternalServerError"), "{refusal:?}");
+        let refusal = get(key, true).await.unwrap_err().into_service_error();
+        assert_eq!(refusal.code(), Some("InternalServerError"), "{refusal:?}");
+        assert!(began.elapsed() < NO_MAJORITY_MAX, "{:?} for two requests", began.elapsed());
+        let old = get(key, false).await.unwrap().item.unwrap();
+        assert!(old["v"] == n(1) || old["v"] == n(2), "{old:?}");
+    }
+    cluster.restart(2);
+    let deadline = Instant::now() + FAILOVER_MAX;
+    for key in 0..10 {
+        while put(key, 3).await.is_err() {
+            assert!(Instant::now() < deadline, "two of three are there, and k{key} cannot be written");
+        }
+        assert_eq!(get(key, true).await.unwrap().item.unwrap()["v"], n(3));
+    }
 }
 
 /// Leaders and followers are killed, stopped and cut off, while a few clients fight for few keys; what they saw was one item for each of them.
