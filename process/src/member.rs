@@ -43,6 +43,9 @@ const NEWS_PERIOD: Duration = Duration::from_millis(5);
 /// Other cores have a map within this, or get the next one.
 const SHARE_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// Other nodes are answered for so long when this one stops.
+const LAST_ANSWERS_MAX: Duration = Duration::from_secs(1);
+
 /// After an announcement that was not taken.
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -193,9 +196,16 @@ impl<R: Runtime> Tasks<R> {
         }
     }
 
-    /// Nobody is answered any more.
-    pub(crate) fn leave(&self) {
+    /// No other node is answered any more, but for what it has asked already: a write that was handed on with its vnode is committed by whoever leads
+    /// now, and its client must not hear that nobody knows.
+    pub(crate) async fn leave(&self, rt: &R, shard: &Shard<R>) {
         self.links.clear_handler();
+        let began = rt.now();
+        while shard.operations() > 0 && rt.now().since(began) < LAST_ANSWERS_MAX {
+            rt.sleep(NEWS_PERIOD).await;
+        }
+        // The last answers are on their way out.
+        rt.sleep(NEWS_PERIOD).await;
         self.links.stop();
     }
 }

@@ -152,7 +152,7 @@ impl<R: Runtime> Core<R> {
         }
         wait_for_other_routers(&self.rt, drained).await;
         if let Some(tasks) = &self.tasks {
-            tasks.leave();
+            tasks.leave(&self.rt, &self.shard).await;
         }
         self.shard.close().await
     }

@@ -336,6 +336,11 @@ impl<R: Runtime> Shard<R> {
         self.replication.cluster().is_some_and(|cluster| cluster.hand_over_to(vnode, to))
     }
 
+    /// Operations that are under way.
+    pub fn operations(&self) -> usize {
+        self.admission.operations()
+    }
+
     /// Figures of this moment.
     pub fn stats(&self) -> ShardStats {
         let (pending, pending_bytes) = self.replication.pending();
