@@ -23,6 +23,19 @@
 //! without a gap. A read that was allowed sees every write acknowledged before it. Leaves to others: disks, sockets,
 //! clocks, what an entry means, and that a peer's id is never given to another replica.
 //!
+//! **A replica without content votes.** While it installs an image, or has to begin anew with one, a replica has void content and an empty log; it acknowledges no
+//! entry. It votes all the same, as long as the candidate's log reaches the image that it was promised, and the vote leaves when it is durable:
+//!
+//! 1. It keeps term and vote, durably, so there is one vote in a term.
+//! 2. What is committed is safe in an election because every majority that elects shares a voter with the majority that has the entry, and that voter refuses
+//!    who lacks it. It need not be this replica: a leader offers an image of what is committed, at an index that this replica's log did not reach (the log of a
+//!    replica that has the entry matches, and the library takes no image then). So a majority without this replica has that index, and with it all that came
+//!    before, also what this replica had once acknowledged; and what is committed later, before it acknowledges again, is committed without it.
+//! 3. It does not stand for election itself, and its answers about entries are held until the image is durable.
+//!
+//! Without this rule, the failure of two out of three ends in a standstill when one of them only restarts: the leader comes back, the other one lives, and has no vote.
+//! A replica that was never whole (it joins) has no image to compare with, and no vote.
+//!
 //! The rules, and where each is tested (`tests::rules` unless it says otherwise; a bug of that kind that is planted must be found,
 //! `tests::canaries`):
 //!
@@ -40,6 +53,7 @@
 //! | peers' ids are never used again | the catalog's counter only grows: `tests/it/members.rs`, `nodes_join_a_cluster_and_get_their_share` | |
 //! | no proposal is forwarded | `a_follower_takes_no_proposal_and_forwards_none` | |
 //! | what makes no sense is not stepped | `messages_that_make_no_sense_are_ignored`; whose letters it is: `tests/it/cluster/rules.rs`, `a_node_speaks_for_its_own_replicas_only` | |
+//! | a replica without content votes for who has its image, and its vote is durable | `who_installs_an_image_votes_and_acknowledges_nothing`, `who_begins_anew_votes_for_who_has_its_image`; `tests/it/cluster/rules.rs`, `two_of_three_go_on_although_one_of_them_needs_an_image` | |
 //! | a panic closes one replica | `a_group_that_panics_is_closed_and_says_so_from_then_on` | |
 //! | a replica that sleeps keeps its promises, and its leader's lease rests on them alone | `what_is_heard_in_another_way_counts_as_a_letter`, `a_promise_that_came_in_another_way_prolongs_the_lease`, `tests/it/cluster/sleep.rs` | `ReadAsleep`, `KeepLoyalty` of `replication` |
 //!

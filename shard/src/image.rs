@@ -6,10 +6,11 @@
 //! ```
 //!
 //! 1. The leader keeps a view of the tree, so all parts show the content at one index, whatever is written meanwhile.
-//! 2. The replica says durably that it is installing, before the first old byte goes. Until it is done it answers nothing in its
-//!    group: neither votes nor acknowledgements, nor reads.
+//! 2. The replica says durably that it is installing, before the first old byte goes. Until it is done it acknowledges nothing in its
+//!    group and answers no reads; it votes, which `consensus` explains.
 //! 3. It pulls the content part by part; what it gets is applied without entries, flushed, and only then it says that it is
 //!    complete. A crash at any point before begins anew.
+//!    So does the answer of a leader that it does not have that image.
 //! 4. A leader that hears nothing of a replica any more lets the view go and tells the group, which offers another image later.
 //!
 //! Promises: the content of a complete replica is that of one index. Leaves to others: when an image is needed, and of which
@@ -78,6 +79,16 @@ impl<R: Runtime> Images<R> {
         gone.iter().for_each(|(vnode, _)| cluster.withdraw_image(*vnode));
         self.views.borrow().len() < VIEWS_MAX
     }
+}
+
+/// What came of asking for a part.
+enum Pulled {
+    /// The reply that has it.
+    Part(Vec<u8>),
+    /// Nobody has that image any more.
+    Gone,
+    /// Nothing, this time.
+    Nothing,
 }
 
 /// The leader's side.
@@ -217,18 +228,22 @@ impl<R: Runtime> Shard<R> {
             if !begun {
                 begun = self.wipe(install.vnode).await.is_ok();
             }
-            let part = match begun {
+            let pulled = match begun {
                 true => self.pull(cluster, install, &after).await,
-                false => None,
+                false => Pulled::Nothing,
             };
-            // What is current may have changed while the part was on its way.
-            let Some(part) = part.filter(|_| cluster.is_current(install)) else {
-                let is_lost = self.rt.now().since(heard) >= cluster.options().image_idle_max;
-                if is_lost && cluster.give_install_up(install) {
-                    return Ok(());
+            let mut is_lost = self.rt.now().since(heard) >= cluster.options().image_idle_max;
+            let part = match pulled {
+                // What is current may have changed while the part was on its way.
+                Pulled::Part(part) if cluster.is_current(install) => part,
+                pulled => {
+                    is_lost |= matches!(pulled, Pulled::Gone);
+                    if is_lost && cluster.give_install_up(install) {
+                        return Ok(());
+                    }
+                    self.rt.sleep(RETRY_PAUSE).await;
+                    continue;
                 }
-                self.rt.sleep(RETRY_PAUSE).await;
-                continue;
             };
             heard = self.rt.now();
             let Ok(ArchivedReply::Image(part)) = read_reply(&part) else { continue };
@@ -243,8 +258,8 @@ impl<R: Runtime> Shard<R> {
     }
 
     /// Asks the leader for the pairs behind `after`.
-    async fn pull(&self, cluster: &Cluster<R>, install: &Install, after: &[u8]) -> Option<Vec<u8>> {
-        let leader = cluster.leader_of(install.vnode)?;
+    async fn pull(&self, cluster: &Cluster<R>, install: &Install, after: &[u8]) -> Pulled {
+        let Some(leader) = cluster.leader_of(install.vnode) else { return Pulled::Nothing };
         let ask = ImageAsk {
             vnode: install.vnode.0,
             peer: install.peer,
@@ -254,8 +269,13 @@ impl<R: Runtime> Shard<R> {
         let epoch = self.tables.map().ring.epoch;
         let request = Request { epoch, operation: Operation::Image(ask) }.encode();
         let deadline = self.rt.now().after(PART_WAIT_MAX);
-        let reply = cluster.call(leader, deadline, request).await.ok()?;
-        matches!(read_reply(&reply), Ok(ArchivedReply::Image(_))).then_some(reply)
+        let Ok(reply) = cluster.call(leader, deadline, request).await else { return Pulled::Nothing };
+        match read_reply(&reply) {
+            Ok(ArchivedReply::Image(_)) => Pulled::Part(reply),
+            // It leads, and does not have that image: another one has begun to lead, or it was let go.
+            Ok(ArchivedReply::Moved(moved)) if moved.node.to_native() == leader.node.0 => Pulled::Gone,
+            _ => Pulled::Nothing,
+        }
     }
 
     /// Applies a part; `after` becomes its last key.

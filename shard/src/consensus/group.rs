@@ -66,6 +66,8 @@ pub(crate) struct Saved {
     pub(crate) entries: Vec<Entry>,
     /// Up to which the state machine has them, durably.
     pub(crate) applied: u64,
+    /// Its content is void and its image has not come: index and term of that image. It votes for nobody who has less.
+    pub(crate) void_after: Option<(u64, u64)>,
     /// This replica was never started before, so it has promised nothing to anybody.
     pub(crate) first_start: bool,
 }
@@ -128,6 +130,8 @@ pub(crate) struct Work {
     pub(crate) number: u64,
     /// To the peers, now.
     pub(crate) send: Vec<Letter>,
+    /// Votes of a replica that installs an image: to the peers, when the state that they were written down with is durable.
+    pub(crate) votes: Vec<Letter>,
     /// An image to be installed first. It must be complete at hand; it is [`Group::applied`] once it is durable.
     pub(crate) install: Option<SnapshotMetadata>,
     /// To the log.
@@ -156,6 +160,8 @@ pub(crate) struct Group {
     /// The image that is being installed. Until it is applied, the library cannot read what is committed and would
     /// panic when this replica stands for election.
     installing: Option<u64>,
+    /// See [`Saved::void_after`].
+    void_after: Option<(u64, u64)>,
     /// The election timeout that was drawn for a term and role.
     drawn: ((u64, u8), usize),
     closed: bool,
@@ -188,6 +194,7 @@ impl Group {
             first_start: saved.first_start,
             applied: saved.applied,
             installing: None,
+            void_after: saved.void_after,
             drawn: ((u64::MAX, 0), 0),
             closed: false,
         };
@@ -201,10 +208,7 @@ impl Group {
 
     /// Time passes. At most one tick, however long it was: a stalled process does not make up for what it missed.
     pub(crate) fn tick(&mut self, now: Mono) -> Result<(), Closed> {
-        if self.installing.is_some() {
-            return Ok(());
-        }
-        if self.planted(Canary::TickDebt) {
+        if self.planted(Canary::TickDebt) && self.installing.is_none() {
             while now.since(self.ticked) >= self.options.tick {
                 self.ticked = self.ticked.after(self.options.tick);
                 self.guarded(|raw| raw.tick())?;
@@ -216,6 +220,12 @@ impl Group {
         }
         self.ticked = now;
         if self.in_quarantine(now) {
+            return Ok(());
+        }
+        if self.installing.is_some() {
+            // Time passes for its promise to the leader, and it does not stand for election.
+            let elapsed = self.raw.raft.election_elapsed + 1;
+            self.raw.raft.election_elapsed = elapsed.min(self.options.election_ticks);
             return Ok(());
         }
         self.guarded(|raw| raw.tick()).map(drop)
@@ -359,6 +369,7 @@ impl Group {
         let mut ready = self.guarded(|raw| raw.ready())?;
         let mut work = Work {
             number: ready.number(),
+            votes: Vec::new(),
             hard_state: ready.hs().cloned(),
             install: (!ready.snapshot().is_empty()).then(|| ready.snapshot().get_metadata().clone()),
             entries: ready.take_entries(),
@@ -374,6 +385,8 @@ impl Group {
             let hears =
                 |letter: &mut Letter| letter.message.get_msg_type() == MessageType::MsgHeartbeatResponse;
             work.send.extend(held.extract_if(.., hears));
+            // Nor do its votes rest on its content, but on what is written down with them.
+            work.votes.extend(held.extract_if(.., |letter| is_vote(letter.message.get_msg_type())));
         }
         match self.planted(Canary::AnswerBeforeDurable) {
             true => work.send.extend(held),
@@ -596,11 +609,15 @@ impl Group {
     /// A request for a vote, or to stand for election, that comes too early.
     fn is_early_vote(&self, now: Mono, message: &Message) -> bool {
         let kind = message.get_msg_type();
-        if self.members().voters.is_empty() && !is_leaders(kind) {
-            // Its content is still to come: until then it only listens to a leader.
-            return true;
-        }
         let asks = matches!(kind, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
+        if self.members().voters.is_empty() && !is_leaders(kind) {
+            // Its content is still to come. One that had content before votes for who has at least the image that was to come; others only listen.
+            let has_enough = |image| (message.log_term, message.index) >= image;
+            let may_vote = self.void_after.is_some_and(|(index, term)| has_enough((term, index)));
+            if !asks || !may_vote {
+                return true;
+            }
+        }
         if kind == MessageType::MsgTimeoutNow {
             return self.installing.is_some() || self.in_quarantine(now);
         }
@@ -753,6 +770,11 @@ fn config(options: &GroupOptions, applied: u64) -> Config {
 /// What only a leader sends, and what proves that it is heard.
 fn is_leaders(kind: MessageType) -> bool {
     matches!(kind, MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgSnapshot)
+}
+
+/// What answers who stands for election.
+fn is_vote(kind: MessageType) -> bool {
+    matches!(kind, MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse)
 }
 
 /// What answers a leader.

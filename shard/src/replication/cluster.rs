@@ -321,10 +321,14 @@ impl<R: Runtime> Cluster<R> {
 
     fn perform(&self, replica: &mut Replica, mut work: Work, lost: &mut Vec<Receipt>) -> Result<(), Closed> {
         self.put_out(replica, std::mem::take(&mut work.send))?;
-        let state = match work.install.take() {
+        let mut state = match work.install.take() {
             Some(meta) => Some(self.begin_install(replica, &work, &meta)),
             None => self.state_due(replica, &work),
         };
+        if !work.votes.is_empty() {
+            let state = state.get_or_insert_with(|| replica.next_state(Then::Keep));
+            state.votes = std::mem::take(&mut work.votes);
+        }
         self.write(replica, work.number, state, work.entries)?;
         for entry in work.committed {
             let receipt = replica.settle(entry.index, entry.term, lost);

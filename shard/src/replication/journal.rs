@@ -11,7 +11,7 @@ use super::record::{self, CHANGE_KIND, STATE_KIND};
 use super::replica::Replica;
 use super::{Canary, Committed, Keep};
 use crate::command::RECORD_KIND;
-use crate::consensus::Closed;
+use crate::consensus::{Closed, Letter};
 use lsm::log::{Position, Record};
 use model::ring::VnodeId;
 use raft::eraftpb::EntryType;
@@ -33,6 +33,8 @@ pub struct Written {
     pub number: u64,
     pub bytes: Vec<u8>,
     pub then: Then,
+    /// What leaves then, although the works before it are not durable: see `consensus`, on votes.
+    pub votes: Vec<Letter>,
 }
 
 /// What is done when a state is durable.
@@ -192,7 +194,8 @@ impl<R: Runtime> Cluster<R> {
 
     /// A state is durable.
     pub(super) fn state_landed(&self, vnode: VnodeId, written: Written, durable: Position) {
-        let Written { number, bytes: state, then } = written;
+        let Written { number, bytes: state, then, votes } = written;
+        self.cast(vnode, votes);
         let keep = |standing| Committed::Keep(Keep { vnode, number, state: state.clone(), standing });
         match then {
             Then::Keep if self.options.canary == Canary::ReleaseStatesEarly => {}
@@ -213,6 +216,21 @@ impl<R: Runtime> Cluster<R> {
             }
         }
         self.persist(vnode, durable);
+    }
+
+    /// Votes of a replica that installs an image leave: what they promise is durable.
+    fn cast(&self, vnode: VnodeId, votes: Vec<Letter>) {
+        if votes.is_empty() {
+            return;
+        }
+        let mut groups = self.groups.borrow_mut();
+        let Some(replica) = groups.get_mut(&vnode) else { return };
+        let own = |letter: &Letter| letter.message.from == replica.peer;
+        let votes = votes.into_iter().filter(own).collect();
+        if self.put_out(replica, votes).is_err() {
+            drop(groups);
+            self.closed(vnode);
+        }
     }
 
     pub(super) fn persist(&self, vnode: VnodeId, durable: Position) {

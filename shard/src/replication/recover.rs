@@ -81,6 +81,7 @@ impl Recovered {
             start: (0, 0),
             entries: Vec::new(),
             applied: 0,
+            void_after: state.base.as_ref().map(|base| (base.index, base.term)),
             first_start: false,
         }
     }
@@ -100,6 +101,7 @@ impl Recovered {
             start: (self.standing.index, self.standing.term),
             entries: self.entries.clone(),
             applied: self.standing.index,
+            void_after: None,
             first_start: false,
         }
     }

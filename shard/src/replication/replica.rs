@@ -126,7 +126,7 @@ impl Replica {
     /// What `written` is now, to be written under the next number.
     pub fn next_state(&mut self, then: Then) -> Written {
         self.number += 1;
-        Written { number: self.number, bytes: self.written.encode(), then }
+        Written { number: self.number, bytes: self.written.encode(), then, votes: Vec::new() }
     }
 
     /// Where a replica of this vnode is.

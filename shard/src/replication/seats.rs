@@ -153,6 +153,7 @@ impl<R: Runtime> Cluster<R> {
             start: (base.index, base.term),
             entries: Vec::new(),
             applied: base.index,
+            void_after: None,
             first_start: true,
         };
         (saved.hard_state.term, saved.hard_state.commit) = (state.term, state.commit);

@@ -9,7 +9,7 @@ use super::world::{ELECTION_TICKS, TICK, options};
 use bytes::Bytes;
 use model::ring::VnodeId;
 use net::peer::{Beside, Nap, Pulse};
-use raft::eraftpb::{ConfState, Entry, HardState, Message, MessageType};
+use raft::eraftpb::{ConfState, Entry, HardState, Message, MessageType, Snapshot};
 use runtime::Mono;
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ fn saved(voters: &[u64], first_start: bool) -> Saved {
     let mut hard_state = HardState::default();
     (hard_state.term, hard_state.commit) = (1, 1);
     let conf_state = ConfState { voters: voters.to_vec(), ..ConfState::default() };
-    Saved { hard_state, conf_state, start: (1, 1), entries: Vec::new(), applied: 1, first_start }
+    let void_after = None;
+    Saved { hard_state, conf_state, start: (1, 1), entries: Vec::new(), applied: 1, void_after, first_start }
 }
 
 fn group(voters: &[u64], first_start: bool) -> Group {
@@ -364,4 +365,85 @@ fn a_leader_that_is_removed_stops_leading() {
     said(&mut group, now);
     assert!(!group.is_leader() && group.members().voters == [2, 3]);
     assert_eq!(group.propose([Bytes::new()]), Err(NotTaken::NotLeader(None)));
+}
+
+/// The leader of term 2 tells of an image that ends with entry 10 of term 2.
+fn image() -> Letter {
+    letter(MessageType::MsgSnapshot, 2, 2, |message| {
+        let mut snapshot = Snapshot::default();
+        (snapshot.mut_metadata().index, snapshot.mut_metadata().term) = (10, 2);
+        snapshot.mut_metadata().set_conf_state(ConfState { voters: vec![1, 2, 3], ..ConfState::default() });
+        message.set_snapshot(snapshot);
+    })
+}
+
+fn vote_with(from: u64, term: u64, last: (u64, u64)) -> Letter {
+    letter(MessageType::MsgRequestVote, from, term, |message| (message.index, message.log_term) = last)
+}
+
+#[test]
+fn who_installs_an_image_votes_and_acknowledges_nothing() {
+    let mut group = group(&[1, 2, 3], true);
+    group.step(START, image()).expect("open");
+    let work = group.work(START).expect("open").expect("there is an image to install");
+    assert!(work.install.is_some() && work.send.is_empty() && work.votes.is_empty());
+    group.step(at(TICK), vote_with(3, 3, (10, 2))).expect("open");
+    assert!(!group.has_work(), "it has heard its leader");
+    (1..=2 * ELECTION_TICKS as u64).for_each(|ticks| group.tick(at(ticks * TICK)).expect("open"));
+    let later = at(2 * TIMEOUT);
+    group.step(later, vote_with(3, 3, (9, 2))).expect("open");
+    let work = group.work(later).expect("open").expect("a new term");
+    assert!(work.votes.iter().all(|vote| vote.message.reject), "who lacks what the image has gets no vote");
+    assert!(work.hard_state.expect("a new term").vote == 0);
+    group.step(later, vote_with(3, 4, (10, 2))).expect("open");
+    let work = group.work(later).expect("open").expect("a vote");
+    assert_eq!(kinds(&work.votes), [MessageType::MsgRequestVoteResponse]);
+    assert!(!work.votes[0].message.reject && work.send.is_empty(), "it waits until it is durable");
+    assert_eq!(work.hard_state.map(|state| (state.term, state.vote)), Some((4, 3)), "it comes with its vote");
+    group.step(later, vote_with(2, 4, (12, 3))).expect("open");
+    let votes = group.work(later).expect("open").map_or_else(Vec::new, |work| work.votes);
+    assert!(votes.iter().all(|vote| vote.message.reject), "one vote in a term");
+    group
+        .step(
+            later,
+            letter(MessageType::MsgAppend, 3, 4, |message| (message.index, message.log_term) = (10, 2)),
+        )
+        .expect("open");
+    let work = group.work(later).expect("open").expect("an answer");
+    assert!(work.send.is_empty() && work.votes.is_empty(), "nothing is acknowledged before it is whole");
+}
+
+#[test]
+fn who_begins_anew_votes_for_who_has_its_image() {
+    let anew = |void_after| {
+        let saved = Saved {
+            hard_state: HardState { term: 2, ..HardState::default() },
+            conf_state: ConfState::default(),
+            start: (0, 0),
+            applied: 0,
+            void_after,
+            ..saved(&[], false)
+        };
+        Group::open(options(1, 7), saved, START).expect("a sound state opens")
+    };
+    let votes = |void_after, last| {
+        let mut group = anew(void_after);
+        group.step(at(2 * TIMEOUT), vote_with(3, 3, last)).expect("open");
+        let said = said(&mut group, at(2 * TIMEOUT));
+        said.iter().filter(|letter| !letter.message.reject).count()
+    };
+    assert_eq!(votes(Some((10, 2)), (10, 2)), 1);
+    assert_eq!(
+        votes(Some((10, 2)), (4, 3)),
+        1,
+        "a later term has all of the earlier ones that was committed"
+    );
+    assert_eq!(votes(Some((10, 2)), (9, 2)), 0);
+    assert_eq!(votes(Some((10, 2)), (99, 1)), 0);
+    assert_eq!(votes(None, (99, 2)), 0, "who never was whole has no vote");
+    let mut group = anew(Some((10, 2)));
+    group.step(at(TIMEOUT - 1), vote_with(3, 3, (10, 2))).expect("open");
+    assert!(said(&mut group, at(TIMEOUT - 1)).is_empty(), "no vote in the quarantine");
+    group.tick(at(9 * TIMEOUT)).expect("open");
+    assert!(said(&mut group, at(9 * TIMEOUT)).is_empty(), "it does not stand for election");
 }

@@ -370,6 +370,7 @@ impl World {
             start: disk.start,
             entries: disk.entries.clone(),
             applied: disk.flushed.index,
+            void_after: None,
             first_start: !replica.started_before,
         };
         replica.started_before = true;

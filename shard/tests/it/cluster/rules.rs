@@ -334,6 +334,32 @@ fn an_image_whose_leader_is_gone_is_begun_anew() {
     }
 }
 
+/// With one of three dead, the one that needs an image must vote for the other, which offers it before it has committed anything in its own term.
+#[test]
+fn two_of_three_go_on_although_one_of_them_needs_an_image() {
+    for seed in 0..5 {
+        let (cluster, caller) = forgetful(440 + seed);
+        cluster.crash(2);
+        cluster.world().block_on(write_much(&caller));
+        cluster.crash(1);
+        // It comes back without the entries that its tree has, and must be leader.
+        cluster.crash(0);
+        cluster.start(0);
+        cluster.start(2);
+        cluster.world().block_on(async {
+            for sort in 0..KEYS {
+                let mut tries = 0;
+                while !caller.write(sort).await || !caller.read(sort).await {
+                    tries += 1;
+                    assert!(tries < 100, "seed {seed}: key {sort} is not served: {}", cluster.describe());
+                    cluster.world().sleep(Duration::from_millis(100)).await;
+                }
+            }
+        });
+        assert!(cluster.inner.failures.borrow().is_empty(), "{:?}", cluster.inner.failures.borrow());
+    }
+}
+
 #[test]
 fn leadership_is_handed_over_without_a_failed_request() {
     let (cluster, caller) = settled(6);
