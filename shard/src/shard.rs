@@ -408,6 +408,10 @@ impl<R: Runtime> Shard<R> {
             cluster.keep_time().await;
             lsm::Error::Closed
         });
+        let commits = Box::pin(async {
+            cluster.tell_commits().await;
+            lsm::Error::Closed
+        });
         let offers = Box::pin(async {
             self.offer_images(cluster).await;
             lsm::Error::Closed
@@ -424,7 +428,7 @@ impl<R: Runtime> Shard<R> {
         let installs = Box::pin(self.install_images(cluster));
         let log = first(Box::pin(cluster.follow_log()), Box::pin(cluster.work_off()));
         let content = first(offers, first(gone, first(installs, reports)));
-        first(first(turns, time), first(map, first(log, content))).await.into()
+        first(first(turns, first(time, commits)), first(map, first(log, content))).await.into()
     }
 
     /// Makes and gives up replicas as the map says; returns when the log has failed.

@@ -20,6 +20,9 @@ use std::time::Duration;
 /// Context that the library puts on the votes of a transfer.
 const TRANSFER: &[u8] = b"CampaignTransfer";
 
+/// The stamp of a letter that only tells, and wants no answer.
+const UNANSWERED: Mono = Mono(0);
+
 /// Leases are shorter than the promise that they rest on by this share: what two clocks may drift apart.
 const DRIFT_PER_MILLE: u32 = 100;
 
@@ -157,6 +160,8 @@ pub(crate) struct Group {
     heard: Option<Mono>,
     first_start: bool,
     applied: u64,
+    /// The term and the commit index that followers were told last, in a letter of its own.
+    told: (u64, u64),
     /// The image that is being installed. Until it is applied, the library cannot read what is committed and would
     /// panic when this replica stands for election.
     installing: Option<u64>,
@@ -193,6 +198,7 @@ impl Group {
             heard: None,
             first_start: saved.first_start,
             applied: saved.applied,
+            told: (0, 0),
             installing: None,
             void_after: saved.void_after,
             drawn: ((u64::MAX, 0), 0),
@@ -247,7 +253,10 @@ impl Group {
         self.guarded(|raw| raw.step(message).is_ok())?;
         if is_leaders(kind) && term == self.raw.raft.term {
             self.heard = Some(now);
-            self.note_echo(before, from, sent);
+            match sent == UNANSWERED && kind == MessageType::MsgHeartbeat {
+                true => self.raw.raft.msgs.truncate(before),
+                false => self.note_echo(before, from, sent),
+            }
         }
         if is_answer(kind) && self.is_leader() && term == self.raw.raft.term && echo != Mono::default() {
             let stamp = if self.planted(Canary::LeaseFromReceipt) { now } else { echo };
@@ -415,6 +424,24 @@ impl Group {
             free.extend(self.held.pop_front().expect("there is a front").1);
         }
         Ok(free)
+    }
+
+    /// What followers do not know yet of what is committed: heartbeats that nobody answers.
+    pub(crate) fn commit_news(&mut self) -> Vec<Letter> {
+        let (term, committed, own) = (self.term(), self.committed(), self.options.peer.0);
+        let is_news = std::mem::replace(&mut self.told, (term, committed)) != (term, committed);
+        if self.closed || !self.is_leader() || !is_news {
+            return Vec::new();
+        }
+        let news = |(peer, progress): (&u64, &raft::Progress)| {
+            let mut message = Message::default();
+            message.set_msg_type(MessageType::MsgHeartbeat);
+            (message.from, message.to, message.term) = (own, *peer, term);
+            // Never of what the follower may not have.
+            message.commit = committed.min(progress.matched);
+            Letter { sent: UNANSWERED, echo: Mono::default(), message }
+        };
+        self.raw.raft.prs().iter().filter(|(peer, _)| **peer != own).map(news).collect()
     }
 
     /// The state machine has everything up to `index`.
@@ -761,6 +788,8 @@ fn config(options: &GroupOptions, applied: u64) -> Config {
         check_quorum: true,
         pre_vote: true,
         batch_append: true,
+        // A commit index alone is worth no letter to each follower and its answer: see [`Group::commit_news`].
+        skip_bcast_commit: true,
         max_uncommitted_size: options.uncommitted_bytes_max,
         max_committed_size_per_ready: options.committed_bytes_max,
         ..Config::default()

@@ -75,6 +75,9 @@ pub struct Cluster<R: Runtime> {
     pub(super) arrived: Notify,
     /// Commands that were proposed here and are not applied yet.
     pub(super) pending: Rc<Pending>,
+    /// Groups led here in which something was committed that followers may not know of.
+    pub(super) untold: RefCell<BTreeSet<VnodeId>>,
+    pub(super) untold_arrived: Notify,
     pub(super) failed: Cell<bool>,
     /// Groups that are what the map asked for, and the catalog does not know it yet.
     pub(super) reached: RefCell<Vec<super::membership::Standing>>,
@@ -153,6 +156,8 @@ impl<R: Runtime> Cluster<R> {
             pending: Pending::new(pending_bytes_max),
             mark,
             retired: RefCell::default(),
+            untold: RefCell::default(),
+            untold_arrived: Notify::new(),
             failed: Cell::new(false),
             reached: RefCell::default(),
             handing_over: Cell::new(false),
@@ -256,6 +261,28 @@ impl<R: Runtime> Cluster<R> {
         }
     }
 
+    /// Tells followers what is committed, of all groups together and a moment later; never returns.
+    pub async fn tell_commits(&self) {
+        loop {
+            let arrived = self.untold_arrived.notified();
+            if self.untold.borrow().is_empty() {
+                arrived.await;
+            }
+            self.rt.sleep(self.options.commit_told_after).await;
+            for vnode in std::mem::take(&mut *self.untold.borrow_mut()) {
+                let mut groups = self.groups.borrow_mut();
+                let Some(replica) = groups.get_mut(&vnode) else { continue };
+                let news = replica.group.commit_news();
+                let put = self.put_out(replica, news);
+                drop(groups);
+                if put.is_err() {
+                    self.closed(vnode);
+                }
+            }
+            self.post();
+        }
+    }
+
     /// Does what the groups say, and sends what they have to say.
     pub(super) fn turn(&self) {
         self.driven.set(true);
@@ -330,6 +357,12 @@ impl<R: Runtime> Cluster<R> {
             state.votes = std::mem::take(&mut work.votes);
         }
         self.write(replica, work.number, state, work.entries)?;
+        if replica.leading.is_some()
+            && !work.committed.is_empty()
+            && self.untold.borrow_mut().insert(replica.vnode)
+        {
+            self.untold_arrived.notify_all();
+        }
         for entry in work.committed {
             let receipt = replica.settle(entry.index, entry.term, lost);
             let what = match entry.get_entry_type() {

@@ -33,6 +33,8 @@ pub struct ReplicationOptions {
     pub balance_after: Duration,
     /// A group in which nothing happened for so long goes to sleep.
     pub sleep_after: Duration,
+    /// Followers hear of a commit that nothing else tells them after so long.
+    pub commit_told_after: Duration,
     /// How long who asks for a leader that nobody knows waits for one.
     pub leader_wait_max: Duration,
     /// How long a strong read waits until it is allowed.
@@ -67,6 +69,7 @@ impl Default for ReplicationOptions {
             unknown_after: Duration::from_millis(500),
             balance_after: Duration::from_secs(5),
             sleep_after: Duration::from_secs(2),
+            commit_told_after: Duration::from_millis(5),
             leader_wait_max: Duration::from_millis(100),
             read_wait_max: Duration::from_secs(1),
             applied: None,

@@ -447,3 +447,24 @@ fn who_begins_anew_votes_for_who_has_its_image() {
     group.tick(at(9 * TIMEOUT)).expect("open");
     assert!(said(&mut group, at(9 * TIMEOUT)).is_empty(), "it does not stand for election");
 }
+
+#[test]
+fn followers_hear_of_commits_without_an_answer_and_never_of_what_they_lack() {
+    let mut leader = leader();
+    let answer = letter(MessageType::MsgAppendResponse, 2, 2, |message| message.index = 2);
+    leader.step(at(2 * TIMEOUT), answer).expect("open");
+    said(&mut leader, at(2 * TIMEOUT));
+    let news = leader.commit_news();
+    let mut told: Vec<(u64, u64)> =
+        news.iter().map(|letter| (letter.message.to, letter.message.commit)).collect();
+    told.sort_unstable();
+    assert_eq!(told, [(2, 2), (3, 0)], "3 has said nothing yet");
+    assert!(leader.commit_news().is_empty(), "once");
+    let mut follower = group(&[1, 2, 3], true);
+    let quiet =
+        |sent| Letter { sent, ..letter(MessageType::MsgHeartbeat, 2, 2, |message| message.commit = 1) };
+    follower.step(START, quiet(Mono(0))).expect("open");
+    assert!(said(&mut follower, START).is_empty(), "nobody answers what only tells");
+    follower.step(START, quiet(Mono(77))).expect("open");
+    assert_eq!(kinds(&said(&mut follower, START)), [MessageType::MsgHeartbeatResponse]);
+}
