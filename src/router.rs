@@ -73,6 +73,8 @@ struct Core {
     complain: flume::Sender<anyhow::Error>,
     cores: usize,
     listening: AtomicUsize,
+    /// Cores that know the cluster.
+    joined: AtomicUsize,
     started: Instant,
 }
 
@@ -109,6 +111,7 @@ pub fn run(args: Args, started: Instant) -> anyhow::Result<()> {
         complain,
         cores: cpus.len(),
         listening: AtomicUsize::new(0),
+        joined: AtomicUsize::new(0),
         started,
     });
     runtime::real::run(options, move |rt| {
@@ -159,12 +162,11 @@ impl Core {
         };
         let found = front.find(&self.seeds, &self.peers, &self.cluster, complain).await;
         if rt.core() == CoreId(0) {
-            say::line(format_args!(
-                "cluster {:032x}, {} nodes\nready in {:.0} ms",
-                found.cluster,
-                found.nodes,
-                self.started.elapsed().as_secs_f64() * 1e3
-            ));
+            say::line(format_args!("cluster {:032x}, {} nodes", found.cluster, found.nodes));
+        }
+        // A connection may come to any core: all of them must know the cluster.
+        if self.joined.fetch_add(1, Ordering::SeqCst) + 1 == self.cores {
+            say::line(format_args!("ready in {:.0} ms", self.started.elapsed().as_secs_f64() * 1e3));
         }
         found
     }
