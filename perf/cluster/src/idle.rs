@@ -1,6 +1,6 @@
 //! What a node costs while nobody asks it for anything.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -8,8 +8,11 @@ use serde::Serialize;
 use crate::options::Options;
 use crate::processes::{Scratch, TorcCluster};
 
-/// After the start, leaders are elected and handed to whom they belong.
-const SETTLE_TIME: Duration = Duration::from_secs(15);
+/// After the start, leaders are elected and handed to whom they belong, and then all goes to sleep: that is over when no node has used
+/// more than [`CALM_SHARE`] of a core for [`CALM_TIME`], or it is not over at all.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(180);
+const CALM_TIME: Duration = Duration::from_secs(5);
+const CALM_SHARE: f64 = 0.04;
 
 /// How long to look.
 const LOOK_TIME: Duration = Duration::from_secs(20);
@@ -19,6 +22,8 @@ const LOOK_TIME: Duration = Duration::from_secs(20);
 pub struct Idle {
     /// Vnodes of the cluster; each node keeps a replica of each.
     pub vnodes: u32,
+    /// From when all nodes served until nothing happened any more.
+    pub settled_seconds: f64,
     /// Of one core.
     pub cpu_percent: f64,
     /// Resident.
@@ -29,17 +34,26 @@ pub struct Idle {
 pub async fn measure(options: &Options) -> anyhow::Result<Idle> {
     let scratch = Scratch::new(&options.dir)?;
     let cluster = TorcCluster::start(options, &scratch, Some(options.idle_vnodes)).await?;
-    tokio::time::sleep(SETTLE_TIME).await;
-    let before = seconds_of(&cluster.nodes)?;
-    tokio::time::sleep(LOOK_TIME).await;
-    let after = seconds_of(&cluster.nodes)?;
-    let used = before.iter().zip(&after).map(|(before, after)| after - before).fold(0.0, f64::max);
+    let started = Instant::now();
+    while used_within(&cluster.nodes, CALM_TIME).await? > CALM_SHARE && started.elapsed() < SETTLE_TIME_MAX {}
+    let settled_seconds = started.elapsed().as_secs_f64();
+    let used = used_within(&cluster.nodes, LOOK_TIME).await?;
     let memory = cluster.nodes.iter().map(|pid| resident(*pid)).collect::<anyhow::Result<Vec<f64>>>()?;
     Ok(Idle {
         vnodes: options.idle_vnodes,
-        cpu_percent: used / LOOK_TIME.as_secs_f64() * 100.0,
+        settled_seconds,
+        cpu_percent: used * 100.0,
         memory_mib: memory.into_iter().fold(0.0, f64::max),
     })
+}
+
+/// The share of a core that the busiest of these processes uses meanwhile.
+async fn used_within(pids: &[u32], time: Duration) -> anyhow::Result<f64> {
+    let before = seconds_of(pids)?;
+    tokio::time::sleep(time).await;
+    let after = seconds_of(pids)?;
+    let used = before.iter().zip(&after).map(|(before, after)| after - before).fold(0.0, f64::max);
+    Ok(used / time.as_secs_f64())
 }
 
 /// Seconds that each process has run.

@@ -207,12 +207,19 @@ impl Report {
             };
             rows.push(cell("a node killed: writes to all vnodes again", failover.killed_ms, 1000.0));
             rows.push(cell("leadership handed over: longest pause", failover.handed_over_ms, 50.0));
+            let before = format!("{:.0} ms", failover.calm_ms);
+            rows.push(row(&["longest pause before that".to_owned(), before, none(), none(), none()]));
         }
         if let Some(idle) = &self.idle {
             let cpu = goal("under 2 % of a core", idle.cpu_percent, idle.cpu_percent < 2.0);
             let memory = goal("under 200 MiB", idle.memory_mib, idle.memory_mib < 200.0);
             let cells = |name: String, value: String, goal: String| row(&[name, value, none(), none(), goal]);
             let name = format!("{} idle vnodes, a node", idle.vnodes);
+            rows.push(cells(
+                format!("{name}: until it is calm"),
+                format!("{:.0} s", idle.settled_seconds),
+                String::new(),
+            ));
             rows.push(cells(format!("{name}: cpu"), format!("{:.2} %", idle.cpu_percent), cpu));
             rows.push(cells(format!("{name}: memory"), format!("{:.0} MiB", idle.memory_mib), memory));
         }
