@@ -1,7 +1,7 @@
 //! The library behind `torc bench`: drives a DynamoDB endpoint over HTTP, measures it, checks it, and reports.
 //!
 //! ```text
-//! Options --> Plan --> create table --> preload --> warm-up | measurement --> read back --> remove table --> Report
+//! Options --> Plan --> limits --> create table --> preload --> warm-up | measurement --> read back --> remove table --> Report
 //! ```
 //!
 //! The caller parses [`Options`] and calls [`run`], which prints what it found: a table (`--markdown`: Markdown) on
@@ -12,28 +12,41 @@
 //!
 //! Modules in reading order:
 //!
-//! - what is asked: [`options`]; when: [`schedule`]; what: [`keys`], [`workload`]; in which bytes: [`request`], [`client`].
-//! - who does it: [`generator`], on real cores: [`local`], with its [`table`] and its [`progress`] line.
-//! - what came of it: [`recorder`], [`verify`], [`report`].
-//! - what a figure is held against: [`host`], [`limits`]; the README's set: [`suite`], on its own [`server`].
-//!
-//! Leaves to others: distributions of sizes, traces and comparisons; SigV4 (the signature is a dummy); TLS.
+//! - what is asked: [`options`], [`mix`], [`sizes`], [`trace`]; when: [`schedule`]; what: [`keys`], [`workload`]; in which bytes: [`request`],
+//!   [`sign`], [`client`].
+//! - who does it: [`generator`], on real cores: [`local`], with its [`table`] and its [`progress`] line; again and again: [`sweep`], [`against`].
+//! - what came of it: [`recorder`], [`series`], [`stages`], [`verify`], [`mod@read`], [`report`].
+//! - how it is shown: [`plots`], [`html`], [`hlog`].
+//! - what a figure is held against: [`host`], [`limits`], [`noop`]; the README's set: [`suite`], on its own [`server`].
 
+pub mod against;
 pub mod client;
 pub mod generator;
+pub mod hlog;
 pub mod host;
+pub mod html;
 pub mod keys;
 pub mod limits;
 pub mod local;
+pub mod mix;
+pub mod noop;
 pub mod options;
+pub mod plots;
 pub mod progress;
+pub mod read;
 pub mod recorder;
 pub mod report;
 pub mod request;
 pub mod schedule;
+pub mod series;
 pub mod server;
+pub mod sign;
+pub mod sizes;
+pub mod stages;
 pub mod suite;
+pub mod sweep;
 pub mod table;
+pub mod trace;
 pub mod verify;
 pub mod workload;
 
@@ -59,6 +72,9 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
     } else {
         println!("{report}");
     }
+    if let Some(dir) = &options.report {
+        leave(dir, &report).with_context(|| format!("--report {}", dir.display()))?;
+    }
     if let Some(path) = &options.json {
         write(path, &report.to_json()).with_context(|| format!("--json {}", path.display()))?;
     }
@@ -76,7 +92,16 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
         Some(Suite::Readme) => suite::readme(options, &scratch.dir, &mut report)?,
         None => {
             let client = Client::new(options.cores, scratch.dir.clone())?;
-            report.measurements.push(client.measure(&name(options), plan)?);
+            suite::limits_beside(options, &client, &plan, &mut report)?;
+            match &options.against {
+                Some(other) => {
+                    let table = format!("{}-b", options.table);
+                    let against = Options { endpoint: other.clone(), table, ..options.clone() }.plan()?;
+                    against::against(&client, &name(options), (plan, against), options.rounds, &mut report)?;
+                }
+                None if options.sweep => sweep::sweep(&client, &name(options), plan, &mut report)?,
+                None => report.measurements.push(client.measure(&name(options), plan)?),
+            }
             if let Some(pid) = options.server_pid {
                 let (resident_bytes, peak_bytes) = host::memory(pid)?;
                 report.memory.push(Memory { when: "after the run".to_owned(), resident_bytes, peak_bytes });
@@ -89,7 +114,12 @@ fn measure(options: &Options) -> anyhow::Result<Report> {
 /// `mixed, 64 connections`.
 fn name(options: &Options) -> String {
     let plural = if options.connections == 1 { "" } else { "s" };
-    let workload = format!("{:?}", options.workload).to_lowercase();
+    let workload = match &options.trace {
+        Some(path) => {
+            path.file_stem().map_or_else(|| "trace".into(), |stem| stem.to_string_lossy().into_owned())
+        }
+        None => options.workload.name(),
+    };
     format!("{workload}, {} connection{plural}", options.connections)
 }
 
@@ -113,6 +143,23 @@ impl Drop for Scratch {
             eprintln!("{}: {error}: remove it by hand", self.dir.display());
         }
     }
+}
+
+/// Leaves report.json, report.html, each plot as SVG and the HdrHistogram logs in `dir`.
+#[expect(clippy::disallowed_methods, reason = "after all runtimes have ended")]
+fn leave(dir: &Path, report: &Report) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let plots = plots::plots(report)?;
+    write(&dir.join("report.json"), &report.to_json())?;
+    write(&dir.join("report.html"), &html::page(report, &plots))?;
+    for plot in &plots {
+        write(&dir.join(format!("{}.svg", plot.name)), &plot.svg)?;
+    }
+    for (index, run) in report.measurements.iter().enumerate() {
+        let name = if index == 0 { "latency.hlog".to_owned() } else { format!("latency-{}.hlog", index + 1) };
+        write(&dir.join(name), &run.log)?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "after all runtimes have ended")]

@@ -3,15 +3,21 @@
 //! An answer stays in the connection's buffer and is read in place. What can go wrong is sorted by what it means for
 //! a write: [`Answer::Refused`] says that nothing happened, [`Answer::Failed`] and [`Broken`] leave it unknown.
 //!
+//! Where the run signs its requests, they are signed here; `https` is the runtime's TLS around the same connection.
+//!
 //! Bounds: a head of [`HEAD_BYTES_MAX`], a body of [`BODY_BYTES_MAX`]. How long to wait is the caller's matter.
 
 use std::fmt;
 use std::io;
 use std::ops::Range;
 
+use runtime::tls::{Socket, TlsStream};
 use runtime::{Runtime, Stream};
 
 use super::options::Target;
+use super::request::insert_headers;
+use super::sign::Signing;
+use super::stages;
 
 /// Bytes of an answer's head, at most.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -21,12 +27,15 @@ const HEADERS_MAX: usize = 32;
 const READ_BYTES: usize = 16 * 1024;
 
 /// A connection that is opened again when it is needed after a failure.
-#[derive(Debug)]
 pub struct Connection<R: Runtime> {
     rt: R,
     target: Target,
-    stream: Option<R::Stream>,
+    stream: Option<Socket<R::Stream>>,
     buffer: Vec<u8>,
+    signing: Option<Signing>,
+    signed: Vec<u8>,
+    /// Where the last answer's ledger lies in the buffer, if it had one.
+    ledger: Option<Range<usize>>,
 }
 
 /// What the server said.
@@ -67,19 +76,36 @@ struct Head {
     status: u16,
     body: Range<usize>,
     close: bool,
+    ledger: Option<Range<usize>>,
 }
 
 impl<R: Runtime> Connection<R> {
     /// A connection to `target`; opened by the first exchange.
     pub fn new(rt: &R, target: &Target) -> Connection<R> {
-        Connection { rt: rt.clone(), target: target.clone(), stream: None, buffer: Vec::new() }
+        let signing = target.signer.as_ref().map(|signer| Signing::new(signer, &target.host));
+        Connection {
+            rt: rt.clone(),
+            target: target.clone(),
+            stream: None,
+            buffer: Vec::new(),
+            signing,
+            signed: Vec::new(),
+            ledger: None,
+        }
     }
 
     /// Opens the connection if it is not open.
     pub async fn open(&mut self) -> Result<(), Broken> {
         if self.stream.is_none() {
-            let connected = self.rt.connect(self.target.address).await;
-            self.stream = Some(connected.map_err(|error| Broken::Unreachable(error.kind()))?);
+            let unreachable = |error: io::Error| Broken::Unreachable(error.kind());
+            let stream = self.rt.connect(self.target.address).await.map_err(unreachable)?;
+            self.stream = Some(match &self.target.tls {
+                None => Socket::Plain(stream),
+                Some(tls) => {
+                    let secured = TlsStream::connect(stream, &tls.setup, &tls.name).await;
+                    Socket::Tls(Box::new(secured.map_err(unreachable)?))
+                }
+            });
         }
         Ok(())
     }
@@ -87,15 +113,41 @@ impl<R: Runtime> Connection<R> {
     /// Sends one request and reads its answer. After an error, or when this future was dropped half-way, the next
     /// exchange opens a new connection.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Broken> {
+        self.ledger = None;
         self.open().await?;
+        let request = match &self.signing {
+            None => request,
+            Some(signing) => {
+                sign(signing, self.rt.wall(), request, &mut self.signed);
+                &self.signed
+            }
+        };
         // Taken, and put back only when the answer is whole: a connection with half an answer in it is never reused.
         let stream = self.stream.take().expect("opened above");
         let head = transfer(&stream, request, &mut self.buffer).await?;
         if !head.close {
             self.stream = Some(stream);
         }
+        self.ledger = head.ledger;
         Ok(sort(head.status, &self.buffer[head.body]))
     }
+
+    /// What the last answer says about where its time went, if it says something.
+    pub fn ledger(&self) -> Option<&str> {
+        self.ledger.clone().and_then(|range| std::str::from_utf8(&self.buffer[range]).ok())
+    }
+}
+
+/// `request` with the headers that prove who sends it.
+fn sign(signing: &Signing, now: runtime::Wall, request: &[u8], into: &mut Vec<u8>) {
+    let body = request.windows(4).position(|part| part == b"\r\n\r\n").expect("a whole head") + 4;
+    let head = std::str::from_utf8(&request[..body]).expect("our own heads are ASCII");
+    let target =
+        head.lines().find_map(|line| line.strip_prefix("x-amz-target: ")).expect("every head has one");
+    let lines = signing.lines(now, target, &request[body..]);
+    into.clear();
+    into.extend_from_slice(request);
+    insert_headers(into, lines.as_bytes());
 }
 
 async fn transfer<S: Stream>(stream: &S, request: &[u8], buffer: &mut Vec<u8>) -> Result<Head, Broken> {
@@ -133,17 +185,21 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Broken> {
     let status = response.code.expect("httparse has read the status of a complete head");
     let mut length = None;
     let mut close = response.version == Some(0);
+    let mut ledger = None;
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
             length = Some(parse_length(header.value)?);
         } else if header.name.eq_ignore_ascii_case("connection") {
             close |= header.value.eq_ignore_ascii_case(b"close");
+        } else if header.name.eq_ignore_ascii_case(stages::HEADER) {
+            let begin = header.value.as_ptr().addr() - bytes.as_ptr().addr();
+            ledger = Some(begin..begin + header.value.len());
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
             return Err(Broken::Nonsense("a chunked answer: only content-length is understood here"));
         }
     }
     let length = length.ok_or(Broken::Nonsense("an answer without content-length"))?;
-    Ok(Some(Head { status, body: start..start + length, close }))
+    Ok(Some(Head { status, body: start..start + length, close, ledger }))
 }
 
 fn parse_length(value: &[u8]) -> Result<usize, Broken> {

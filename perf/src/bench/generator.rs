@@ -37,6 +37,10 @@ use super::workload::{End, Operation, Part, Ruling, TRIES_MAX, Workload};
 const PAUSE: Duration = Duration::from_millis(10);
 /// Pause before the same request is tried again while loading or reading back.
 const PAUSE_AGAIN: Duration = Duration::from_millis(200);
+/// How long a piece of the time series is, at least.
+const SERIES_WIDTH: Duration = Duration::from_secs(1);
+/// Pieces of a time series, at most.
+const SERIES_PIECES_MAX: u32 = 3_600;
 /// How many times in one timeout the watchdog looks.
 const LOOKS: u32 = 8;
 
@@ -78,11 +82,16 @@ pub async fn measure<R: Runtime>(
     counters: &Counters,
 ) -> anyhow::Result<Counted> {
     let seed = plan.seed.context("the seed is drawn before the measurement")?;
-    let span = if plan.work == Work::Load { Span::UNBOUNDED } else { Span::of(plan) };
-    counters.enter(Stage::Measure, if plan.work == Work::Load { part.share(plan.key_count) } else { 0 });
+    let is_load = plan.work == Work::Load;
+    let span = if is_load { Span::UNBOUNDED } else { Span::of(plan) };
+    counters.enter(Stage::Measure, if is_load { part.share(plan.key_count) } else { 0 });
+    if !is_load {
+        counters.expect_time(plan.warmup + plan.duration);
+    }
     let phase = Phase::new(rt, plan, Workload::measured(plan, part, seed), counters);
-    let phase = phase.run(plan, part, span).await?;
-    let recorder = phase.recorder.take();
+    let phase = phase.run(plan, part, Span { keeps_series: true, ..span }).await?;
+    let mut recorder = phase.recorder.take();
+    recorder.finish();
     let read_back = phase.workload.borrow_mut().read_back();
     let Some((workload, keys)) = read_back else { return Ok(Counted { recorder, findings: None }) };
 
@@ -98,14 +107,16 @@ struct Span {
     pace: Pace,
     warmup: Duration,
     duration: Option<Duration>,
+    keeps_series: bool,
 }
 
 impl Span {
     /// As fast as it goes, until the workload has no more.
-    const UNBOUNDED: Span = Span { pace: Pace::Closed, warmup: Duration::ZERO, duration: None };
+    const UNBOUNDED: Span =
+        Span { pace: Pace::Closed, warmup: Duration::ZERO, duration: None, keeps_series: false };
 
     fn of(plan: &Plan) -> Span {
-        Span { pace: plan.pace, warmup: plan.warmup, duration: Some(plan.duration) }
+        Span { pace: plan.pace, warmup: plan.warmup, duration: Some(plan.duration), keeps_series: false }
     }
 }
 
@@ -123,6 +134,10 @@ struct Phase<R: Runtime> {
     counted_from: Cell<Mono>,
     /// What is sent later is not sent.
     given_up_from: Cell<Mono>,
+    /// One of so many operations asks where its time went; 0 is none.
+    stages_every: u64,
+    /// Operations so far.
+    started: Cell<u64>,
 }
 
 /// How long one lane has been waiting for its answer.
@@ -144,6 +159,8 @@ impl<R: Runtime> Phase<R> {
             schedule: RefCell::new(None),
             counted_from: Cell::new(Mono(0)),
             given_up_from: Cell::new(Mono(u64::MAX)),
+            stages_every: plan.stages_every,
+            started: Cell::new(0),
         }
     }
 
@@ -166,14 +183,14 @@ impl<R: Runtime> Phase<R> {
 
     /// Opens all connections before the clock starts: connecting is not what is measured.
     async fn connect(&self, plan: &Plan, part: Part) -> anyhow::Result<Vec<Connection<R>>> {
-        let host = &plan.target.host;
+        let url = plan.target.url();
         let mut connections = Vec::new();
         for index in 0..part.share(plan.connections as u64) {
             let mut connection = Connection::new(&self.rt, &plan.target);
             match timeout(&self.rt, self.timeout, connection.open()).await {
                 Ok(Ok(())) => connections.push(connection),
-                Ok(Err(broken)) => bail!("http://{host}: connection {index}: {broken}"),
-                Err(_) => bail!("http://{host}: connection {index} was not accepted in {:?}", self.timeout),
+                Ok(Err(broken)) => bail!("{url}: connection {index}: {broken}"),
+                Err(_) => bail!("{url}: connection {index} was not accepted in {:?}", self.timeout),
             }
         }
         Ok(connections)
@@ -186,14 +203,24 @@ impl<R: Runtime> Phase<R> {
         self.counted_from.set(counted_from);
         self.given_up_from.set(end.after(plan.timeout));
         let chance = Chance::new(plan.seed.unwrap_or_default(), u64::MAX - part.index as u64);
-        *self.schedule.borrow_mut() = Some(Schedule::new(span.pace.part(part.count), begin, end, chance));
+        let mut schedule = Schedule::new(span.pace.part(part.count), begin, end, chance);
+        if let (Work::Trace(trace), Pace::Recorded { .. }) = (&plan.work, span.pace) {
+            let slots = trace.part(part.index, part.count).iter().map(|line| line.after).collect();
+            schedule = schedule.with_slots(slots);
+        }
+        *self.schedule.borrow_mut() = Some(schedule);
+        if span.keeps_series {
+            let width = SERIES_WIDTH.max(span.duration.unwrap_or_default() / SERIES_PIECES_MAX);
+            *self.recorder.borrow_mut() = Recorder::with_series(counted_from, width);
+        }
     }
 
     /// The next operation and when it was due; waits until it is.
     async fn next(&self) -> Option<(Mono, Operation)> {
         loop {
             let now = self.rt.now();
-            let due = self.schedule.borrow_mut().as_mut().expect("laid before the lanes start").take(now)?;
+            let (due, slot) =
+                self.schedule.borrow_mut().as_mut().expect("laid before the lanes start").take(now)?;
             if now >= self.given_up_from.get() {
                 self.skip(due, now)?;
                 if self.rt.should_yield() {
@@ -204,7 +231,7 @@ impl<R: Runtime> Phase<R> {
             if due > now {
                 self.rt.sleep(due.since(now)).await;
             }
-            let operation = self.workload.borrow_mut().start()?;
+            let operation = self.workload.borrow_mut().start(slot)?;
             return Some((due, operation));
         }
     }
@@ -219,6 +246,20 @@ impl<R: Runtime> Phase<R> {
         workload.skip().then_some(())
     }
 
+    /// Whether the next operation asks where its time goes.
+    fn is_sampled(&self) -> bool {
+        let started = self.started.get();
+        self.started.set(started + 1);
+        self.stages_every > 0 && started.is_multiple_of(self.stages_every)
+    }
+
+    /// Keeps what the server says about an operation that was due at `due`.
+    fn note_stages(&self, operation: &Operation, due: Mono, ledger: Option<&str>) {
+        if due >= self.counted_from.get() {
+            self.recorder.borrow_mut().stages.entry(operation.kind()).or_default().note(ledger);
+        }
+    }
+
     /// Records the end of `operation`.
     fn settle(&self, operation: &Operation, times: Times, ruling: &Ruling) {
         let counted = times.due >= self.counted_from.get();
@@ -226,6 +267,7 @@ impl<R: Runtime> Phase<R> {
         match ruling {
             Ruling::Fine => {
                 self.counters.ok(operation.items());
+                self.counters.took(times.done.since(times.due));
                 if counted {
                     recorder.ok(operation.kind(), times, operation.items());
                 }
@@ -240,12 +282,11 @@ impl<R: Runtime> Phase<R> {
     }
 }
 
-async fn lane<R: Runtime>(phase: Rc<Phase<R>>, mut connection: Connection<R>, watch: Rc<Watch>) {
-    let mut request = Vec::new();
+async fn lane<R: Runtime>(phase: Rc<Phase<R>>, connection: Connection<R>, watch: Rc<Watch>) {
+    let mut lane = Lane { connection, watch, request: Vec::new() };
     while let Some((mut due, operation)) = phase.next().await {
         for attempt in 1.. {
-            phase.workload.borrow().request(&phase.requests, &mut request, &operation);
-            let ruling = attempt_once(&phase, &mut connection, &watch, (due, &operation), &request).await;
+            let ruling = lane.attempt(&phase, due, &operation).await;
             match ruling {
                 Ruling::Fine => break,
                 Ruling::Error(_) => {
@@ -263,27 +304,49 @@ async fn lane<R: Runtime>(phase: Rc<Phase<R>>, mut connection: Connection<R>, wa
     }
 }
 
-/// Sends the request, waits for its answer and takes note of both.
-async fn attempt_once<R: Runtime>(
-    phase: &Phase<R>,
-    connection: &mut Connection<R>,
-    watch: &Watch,
-    (due, operation): (Mono, &Operation),
-    request: &[u8],
-) -> Ruling {
-    let sent = phase.rt.now();
-    watch.began.set(Some(sent));
-    let answer = select(connection.exchange(request), watch.expired.notified()).await;
-    watch.began.set(None);
-    let done = phase.rt.now();
-    let end = match answer {
-        Either::First(Ok(answer)) => End::Answered(answer),
-        Either::First(Err(broken)) => End::Unanswered(broken.to_string()),
-        Either::Second(()) => End::Unanswered("Timeout".to_owned()),
-    };
-    let ruling = phase.workload.borrow_mut().settle(phase.requests.contents(), operation, &end);
-    phase.settle(operation, Times { due, sent, done }, &ruling);
-    ruling
+/// One connection, with one request in flight.
+struct Lane<R: Runtime> {
+    connection: Connection<R>,
+    watch: Rc<Watch>,
+    request: Vec<u8>,
+}
+
+impl<R: Runtime> Lane<R> {
+    /// Does `operation` and takes note of its time: of all its requests together, if it has several.
+    async fn attempt(&mut self, phase: &Phase<R>, due: Mono, operation: &Operation) -> Ruling {
+        let sent = phase.rt.now();
+        let mut ruling = self.exchange(phase, due, operation).await;
+        let mut rest = operation.rest();
+        while let (Ruling::Fine, Some(next)) = (&ruling, rest) {
+            ruling = self.exchange(phase, due, &next).await;
+            rest = next.rest();
+        }
+        let times = Times { due, sent, done: phase.rt.now() };
+        phase.settle(operation, times, &ruling);
+        ruling
+    }
+
+    /// Sends a request, waits for its answer and has the workload judge it.
+    async fn exchange(&mut self, phase: &Phase<R>, due: Mono, operation: &Operation) -> Ruling {
+        phase.workload.borrow().request(&phase.requests, &mut self.request, operation);
+        let is_sampled = phase.is_sampled();
+        if is_sampled {
+            Requests::ask_for_stages(&mut self.request);
+        }
+        self.watch.began.set(Some(phase.rt.now()));
+        let answer = select(self.connection.exchange(&self.request), self.watch.expired.notified()).await;
+        self.watch.began.set(None);
+        let end = match answer {
+            Either::First(Ok(answer)) => End::Answered(answer),
+            Either::First(Err(broken)) => End::Unanswered(broken.to_string()),
+            Either::Second(()) => End::Unanswered("Timeout".to_owned()),
+        };
+        let ruling = phase.workload.borrow_mut().settle(phase.requests.contents(), operation, &end);
+        if is_sampled {
+            phase.note_stages(operation, due, self.connection.ledger());
+        }
+        ruling
+    }
 }
 
 /// The watchdog.

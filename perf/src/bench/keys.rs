@@ -44,10 +44,22 @@ pub fn mix(value: u64) -> u64 {
 pub enum Choice {
     /// All keys alike.
     Uniform,
-    /// The key of rank k comes up in proportion to 1 / k^skew.
+    /// The key of rank k comes up in proportion to 1 / k^skew; which key has which rank is drawn like a card from a pack.
     Zipf {
         /// Above 0; YCSB uses 0.99.
         skew: f64,
+    },
+    /// As Zipf, and the newest key has rank 1.
+    Latest {
+        /// Above 0; YCSB uses 0.99.
+        skew: f64,
+    },
+    /// Few keys have most of the operations, all of them alike; the others share the rest.
+    HotSet {
+        /// Percent of the keys that are hot: above 0, below 100.
+        keys_percent: f64,
+        /// Percent of the operations that go to them: 0 to 100.
+        operations_percent: f64,
     },
 }
 
@@ -55,28 +67,69 @@ pub enum Choice {
 #[derive(Clone, Debug)]
 pub struct Chooser {
     count: u64,
-    zipf: Option<Zipf>,
+    shape: Shape,
+}
+
+#[derive(Clone, Debug)]
+enum Shape {
+    Uniform,
+    Zipf(Zipf),
+    Latest(Zipf),
+    HotSet { hot_count: u64, chance: f64 },
 }
 
 impl Chooser {
     /// Over `count` keys, at least 1.
     pub fn new(choice: Choice, count: u64) -> Chooser {
         assert!(count > 0, "nothing to choose from");
-        let zipf = match choice {
-            Choice::Uniform => None,
-            Choice::Zipf { skew } => Some(Zipf::new(count, skew)),
+        let shape = match choice {
+            Choice::Uniform => Shape::Uniform,
+            Choice::Zipf { skew } => Shape::Zipf(Zipf::new(count, skew)),
+            Choice::Latest { skew } => Shape::Latest(Zipf::new(count, skew)),
+            Choice::HotSet { keys_percent, operations_percent } => {
+                let hot_count = ((count as f64 * keys_percent / 100.0).ceil() as u64).clamp(1, count);
+                Shape::HotSet { hot_count, chance: operations_percent / 100.0 }
+            }
         };
-        Chooser { count, zipf }
+        Chooser { count, shape }
     }
 
-    /// The next key. Under Zipf, key 0 is the most popular: tokens are hashes, so neighbours are not near each other.
-    pub fn next(&self, chance: &mut Chance) -> u64 {
-        let key = match &self.zipf {
-            None => chance.below(self.count),
-            Some(zipf) => zipf.rank(chance) - 1,
+    /// The next key, when `added` keys came after those that were counted at first: only "latest" looks at them.
+    pub fn next(&self, chance: &mut Chance, added: u64) -> u64 {
+        let key = match &self.shape {
+            Shape::Uniform => chance.below(self.count),
+            Shape::Zipf(zipf) => shuffled(zipf.rank(chance) - 1, self.count),
+            Shape::Latest(zipf) => return self.count + added - zipf.rank(chance),
+            Shape::HotSet { hot_count, chance: hot } => {
+                let cold_count = self.count - hot_count;
+                let is_hot = cold_count == 0 || chance.unit() < *hot;
+                let place =
+                    if is_hot { chance.below(*hot_count) } else { hot_count + chance.below(cold_count) };
+                shuffled(place, self.count)
+            }
         };
         assert!(key < self.count, "key {key} of {}", self.count);
         key
+    }
+}
+
+/// The place of card `place` in a pack of `count` that is always shuffled alike: popular keys are not neighbours, and no key is left out
+/// (a hash would leave out a third of them).
+///
+/// Multiplying by an odd number and folding the upper half in are bijections of the numbers below a power of two; what falls
+/// outside of the pack is shuffled on until it falls inside, after less than two rounds on average.
+fn shuffled(place: u64, count: u64) -> u64 {
+    let bits = u64::BITS - (count - 1).leading_zeros();
+    let (mask, half) = (if bits == 64 { u64::MAX } else { (1 << bits) - 1 }, bits.div_ceil(2));
+    let mut card = place;
+    loop {
+        for factor in [0x9E37_79B9_7F4A_7C15u64, 0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB] {
+            card = card.wrapping_mul(factor).wrapping_add(factor >> 32) & mask;
+            card ^= card.checked_shr(half).unwrap_or(0);
+        }
+        if card < count {
+            return card;
+        }
     }
 }
 

@@ -1,13 +1,12 @@
 //! What the hardware can do: the lines that a figure is held against, measured in the same run on the same disk.
 //!
-//! - A durable write: 4 KiB with O_DSYNC into a file that was written before, in order, as a log does it, at depth 1
-//!   and 4. No database acknowledges a write faster than this.
-//! - A round trip: 128 bytes over loopback and back, from one core to another where there are two.
-//!
-//! Both go through the same `Runtime` as the server does, so the distance from a figure to its limit is the server's
-//! own doing.
+//! - A durable write: 4 KiB with O_DSYNC into a file that was written before, in order, as a log does it; and a direct read of 4 KiB at random.
+//!   Through a ring with nothing else in it (`tuning::measure`). No database acknowledges a write faster than this.
+//! - A round trip: 128 bytes over loopback and back, between two threads that do nothing else; and the same through the runtime that torc
+//!   and this generator run on.
+//! - The generator's own: the run's requests to a server that does nothing.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -15,84 +14,57 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::sync::join_all;
-use runtime::{BLOCK_BYTES, Buffer, Class, CoreId, File, Listener, OpenOptions, Runtime, Stream, Task};
+use runtime::{BLOCK_BYTES, Class, CoreId, Listener, Runtime, Stream, Task};
+use tuning::measure::{DeviceOptions, Latency, Transfer, TransferKind};
 
 use super::recorder::{Kind, Recorder, Times};
 use super::report::{Limit, LimitWork, Percentiles};
 
+mod raw;
+
+pub use self::raw::loopback as raw_loopback;
+
 /// Bytes of the file that is written; larger than what a drive's cache answers for at this pace.
 const FILE_BYTES: u64 = 64 << 20;
-const PREWRITE_BYTES: usize = 1 << 20;
 /// Bytes of one message.
 const MESSAGE_BYTES: usize = 128;
 /// Writes in flight, one limit each.
 pub const DEPTHS: [usize; 2] = [1, 4];
-/// Connections, one limit each.
-pub const CONNECTIONS: [usize; 2] = [1, 64];
 
-const _: () =
-    assert!(FILE_BYTES.is_multiple_of(PREWRITE_BYTES as u64) && PREWRITE_BYTES.is_multiple_of(BLOCK_BYTES));
-
-/// Durable writes in `dir`, for `duration` at each of [`DEPTHS`]. Leaves nothing behind.
-pub async fn device<R: Runtime>(rt: &R, dir: &Path, duration: Duration) -> io::Result<Vec<Limit>> {
-    let path = dir.join("torc-bench-device");
-    prewrite(rt, &path).await?;
-    let mut limits = Vec::new();
-    for depth in DEPTHS {
-        limits.push(writes(rt, &path, depth, duration).await?);
-    }
-    rt.remove(&path).await?;
-    Ok(limits)
-}
-
-/// A file whose blocks were all written: a write into them changes no metadata.
-async fn prewrite<R: Runtime>(rt: &R, path: &Path) -> io::Result<()> {
-    let file = rt.open(path, OpenOptions::CREATE).await?;
-    file.allocate(FILE_BYTES).await?;
-    let mut buffer = file.buffer(PREWRITE_BYTES);
-    buffer.as_mut_slice().fill(0xA5);
-    let buffer = Rc::new(buffer);
-    for offset in (0..FILE_BYTES).step_by(PREWRITE_BYTES) {
-        file.write_at(buffer.clone(), offset).await?;
-    }
-    file.sync().await
-}
-
-async fn writes<R: Runtime>(rt: &R, path: &Path, depth: usize, duration: Duration) -> io::Result<Limit> {
-    let file = rt.open(path, OpenOptions::WRITE_DSYNC).await?;
-    let until = rt.now().after(duration);
-    let recorder = Rc::new(RefCell::new(Recorder::default()));
-    let next = Rc::new(Cell::new(0));
-    let writer = |_| {
-        let (rt, file, recorder, next) = (rt.clone(), file.clone(), recorder.clone(), next.clone());
-        async move {
-            let mut buffer = file.buffer(BLOCK_BYTES);
-            buffer.as_mut_slice().fill(0x5A);
-            let buffer = Rc::new(buffer);
-            while rt.now() < until {
-                let offset = next.replace((next.get() + BLOCK_BYTES as u64) % FILE_BYTES);
-                let sent = rt.now();
-                file.write_at(buffer.clone(), offset).await?;
-                recorder.borrow_mut().ok(Kind::Put, Times { due: sent, sent, done: rt.now() }, 1);
-            }
-            Ok(())
-        }
+/// Durable writes and direct reads in `dir`, through a raw ring, for `each` at each of [`DEPTHS`]. Leaves nothing behind. Blocks.
+pub fn device(dir: &Path, each: Duration) -> io::Result<Vec<Limit>> {
+    let points = DEPTHS.map(|depth| (BLOCK_BYTES, depth)).to_vec();
+    let options = DeviceOptions { each, file_bytes: FILE_BYTES, points };
+    let found = tuning::measure::device(dir, &options, &mut |_, _| {})?;
+    let limit = |one: &Transfer| {
+        let (work, what) = match one.kind {
+            TransferKind::Write => (LimitWork::Write, "write, O_DSYNC"),
+            TransferKind::Read => (LimitWork::Read, "read, direct"),
+        };
+        let Latency { count, us_p50, us_p99, us_p999, us_max } = one.latency;
+        let latency_us = Percentiles {
+            count,
+            p50: us_p50,
+            p99: us_p99,
+            p999: us_p999,
+            max: us_max,
+            ..Percentiles::default()
+        };
+        let name = format!("raw ring: 4 KiB {what}, {} in flight", one.depth);
+        Limit { name, work, depth: one.depth, per_second: one.per_second, latency_us }
     };
-    let writers: Vec<_> = (0..depth).map(|index| rt.spawn(Class::Foreground, writer(index))).collect();
-    join_all(writers).await.into_iter().collect::<io::Result<()>>()?;
-    let name = format!("4 KiB write, O_DSYNC, {depth} in flight");
-    Ok(limit(name, LimitWork::Write, depth, &recorder.borrow()))
+    Ok(found.transfers.iter().map(limit).collect())
 }
 
-/// Round trips over loopback, for `duration` at each of [`CONNECTIONS`]. Runs on every core; the first one answers,
+/// Round trips over loopback, for `duration` with each of `counts` connections. Runs on every core; the first one answers,
 /// the second asks and has the result, the others have nothing to do. A single core does both.
-pub async fn loopback<R: Runtime>(rt: &R, duration: Duration) -> io::Result<Vec<Limit>> {
+pub async fn loopback<R: Runtime>(rt: &R, counts: &[usize], duration: Duration) -> io::Result<Vec<Limit>> {
     let (answerer, asker) = (CoreId(0), CoreId(1));
     if rt.core_count() == 1 {
         let listener = rt.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let address = listener.local_address();
         let server = rt.spawn(Class::Foreground, answer(rt.clone(), listener));
-        let limits = ask(rt, address, duration).await;
+        let limits = ask(rt, address, counts, duration).await;
         drop(server);
         return limits;
     }
@@ -109,7 +81,8 @@ pub async fn loopback<R: Runtime>(rt: &R, duration: Duration) -> io::Result<Vec<
     if rt.core() == asker {
         let (_, address) = rt.mesh_receive().await.map_err(io::Error::other)?;
         let address = String::from_utf8(address).expect("the other core sends an address");
-        let limits = ask(rt, address.parse().expect("the other core sends an address"), duration).await;
+        let limits =
+            ask(rt, address.parse().expect("the other core sends an address"), counts, duration).await;
         rt.mesh_send(answerer, Vec::new()).await.map_err(io::Error::other)?;
         return limits;
     }
@@ -133,10 +106,15 @@ async fn echo<R: Runtime>(stream: R::Stream) {
     }
 }
 
-async fn ask<R: Runtime>(rt: &R, address: SocketAddr, duration: Duration) -> io::Result<Vec<Limit>> {
+async fn ask<R: Runtime>(
+    rt: &R,
+    address: SocketAddr,
+    counts: &[usize],
+    duration: Duration,
+) -> io::Result<Vec<Limit>> {
     let mut limits = Vec::new();
-    for connections in CONNECTIONS {
-        limits.push(round_trips(rt, address, connections, duration).await?);
+    for connections in counts {
+        limits.push(round_trips(rt, address, *connections, duration).await?);
     }
     Ok(limits)
 }
@@ -169,8 +147,9 @@ async fn round_trips<R: Runtime>(
     let lanes: Vec<_> = lanes.collect();
     join_all(lanes).await.into_iter().collect::<io::Result<()>>()?;
     let plural = if connections == 1 { "" } else { "s" };
-    let name = format!("{MESSAGE_BYTES} bytes over loopback and back, {connections} connection{plural}");
-    Ok(limit(name, LimitWork::RoundTrip, connections, &recorder.borrow()))
+    let name =
+        format!("through the runtime: {MESSAGE_BYTES} bytes and back, {connections} connection{plural}");
+    Ok(limit(name, LimitWork::RoundTripOfRuntime, connections, &recorder.borrow()))
 }
 
 async fn read_message<R: Runtime>(stream: &R::Stream) -> io::Result<()> {

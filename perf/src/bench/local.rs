@@ -13,12 +13,35 @@ use runtime::real::{RealOptions, RealRuntime};
 use runtime::{CoreId, Purpose, Runtime};
 
 use super::generator::{self, Counted};
-use super::host;
-use super::options::Plan;
+use super::options::{Plan, Work};
 use super::progress::{self, Counters};
 use super::report::Measurement;
 use super::table;
 use super::workload::Part;
+use super::{hlog, host};
+
+/// A table that is there and loaded, to be measured once or several times.
+pub struct Table<'c> {
+    client: &'c Client,
+    plan: Plan,
+}
+
+impl Table<'_> {
+    /// Measures once, as the plan says after `change`.
+    pub fn measure(&mut self, name: &str, change: impl FnOnce(&mut Plan)) -> anyhow::Result<Measurement> {
+        let mut plan = self.plan.clone();
+        change(&mut plan);
+        let began = hlog::now();
+        let counted = self.client.on_all_with_progress(name, &plan, async |rt, plan, part, counters| {
+            generator::measure(&rt, &plan, part, &counters).await
+        })?;
+        let mut sum = Counted::default();
+        counted.iter().for_each(|one| sum.merge(one));
+        self.plan.turn += 1;
+        let log = if plan.keeps_log { hlog::write(name, began, &sum.recorder)? } else { String::new() };
+        Ok(Measurement { log, ..Measurement::new(name, &plan, &sum) })
+    }
+}
 
 /// The cores of the client and the directory that its executors probe.
 #[derive(Clone, Debug)]
@@ -38,15 +61,26 @@ impl Client {
     }
 
     /// Does what `plan` says, from creating the table to removing it.
-    pub fn measure(&self, name: &str, mut plan: Plan) -> anyhow::Result<Measurement> {
+    pub fn measure(&self, name: &str, plan: Plan) -> anyhow::Result<Measurement> {
+        self.with_table(name, plan, |table| table.measure(name, |_| {}))
+    }
+
+    /// Makes the table of `plan`, loads it, and removes it after `work`, however that ends.
+    pub fn with_table<T>(
+        &self,
+        name: &str,
+        mut plan: Plan,
+        work: impl FnOnce(&mut Table<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let drawn = self.prepare(&plan)?;
         plan.seed.get_or_insert(drawn);
-        let counted = self.load_and_measure(name, &plan);
+        let mut table = Table { client: self, plan };
+        let done = self.load(name, &table.plan).and_then(|()| work(&mut table));
         // A run that failed removes its table, too; its own failure is what matters then.
-        let removed = if plan.remove { self.remove(&plan) } else { Ok(()) };
-        let counted = counted?;
+        let removed = if table.plan.remove { self.remove(&table.plan) } else { Ok(()) };
+        let done = done?;
         removed?;
-        Ok(Measurement::new(name, &plan, &counted))
+        Ok(done)
     }
 
     /// Runs `main` on the first core.
@@ -98,18 +132,13 @@ impl Client {
         })
     }
 
-    fn load_and_measure(&self, name: &str, plan: &Plan) -> anyhow::Result<Counted> {
-        if plan.preload > 0 {
+    fn load(&self, name: &str, plan: &Plan) -> anyhow::Result<()> {
+        if plan.preload > 0 && plan.work != Work::Load {
             self.on_all_with_progress(name, plan, async |rt, plan, part, counters| {
                 generator::preload(&rt, &plan, part, &counters).await
             })?;
         }
-        let counted = self.on_all_with_progress(name, plan, async |rt, plan, part, counters| {
-            generator::measure(&rt, &plan, part, &counters).await
-        })?;
-        let mut sum = Counted::default();
-        counted.iter().for_each(|one| sum.merge(one));
-        Ok(sum)
+        Ok(())
     }
 
     /// Runs `work` on all cores, with a progress line that the first one draws.

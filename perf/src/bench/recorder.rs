@@ -12,6 +12,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use runtime::Mono;
 
+use super::series::Series;
+use super::stages::Stages;
+
 /// The longest time that is told apart from longer ones: an hour.
 pub const TIME_NS_MAX: u64 = 3_600_000_000_000;
 /// Different error codes that are kept for one kind; the rest is counted as `Other`.
@@ -26,15 +29,41 @@ pub enum Kind {
     Get,
     /// BatchWriteItem.
     Batch,
+    /// PutItem of a new item, in a mix.
+    Insert,
+    /// UpdateItem.
+    Update,
+    /// PutItem with a condition.
+    PutIf,
+    /// GetItem and PutItem, one after the other.
+    Modify,
+    /// Query.
+    Query,
+    /// BatchGetItem.
+    BatchGet,
+    /// DeleteItem.
+    Delete,
 }
 
 impl Kind {
+    /// Whether it only reads.
+    pub fn reads(self) -> bool {
+        matches!(self, Kind::Get | Kind::Query | Kind::BatchGet)
+    }
+
     /// DynamoDB's name of it.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Put => "PutItem",
             Kind::Get => "GetItem",
             Kind::Batch => "BatchWriteItem",
+            Kind::Insert => "PutItem new",
+            Kind::Update => "UpdateItem",
+            Kind::PutIf => "PutItem if",
+            Kind::Modify => "GetItem+PutItem",
+            Kind::Query => "Query",
+            Kind::BatchGet => "BatchGetItem",
+            Kind::Delete => "DeleteItem",
         }
     }
 }
@@ -61,6 +90,10 @@ pub struct Recorder {
     end: Mono,
     /// Time that the counted operations took all together, the longest of all cores after a merge.
     span: Duration,
+    /// What each second had, if a beginning was said.
+    pub series: Option<Series>,
+    /// Where the server says that sampled requests' time went.
+    pub stages: BTreeMap<Kind, Stages>,
 }
 
 /// Counts of one kind of operation.
@@ -89,15 +122,20 @@ impl fmt::Debug for Stats {
 
 impl Default for Stats {
     fn default() -> Stats {
-        let histogram = Histogram::new_with_bounds(1, TIME_NS_MAX, 3).expect("bounds and digits in range");
+        let histogram = histogram();
         Stats { ok: 0, items: 0, errors: BTreeMap::new(), response: histogram.clone(), service: histogram }
     }
 }
 
 impl Recorder {
+    /// One that also keeps what each of the pieces of time had, `width` long each, from `origin` on.
+    pub fn with_series(origin: Mono, width: Duration) -> Recorder {
+        Recorder { series: Some(Series::new(origin, width)), ..Recorder::default() }
+    }
+
     /// An operation on `items` items that went well.
     pub fn ok(&mut self, kind: Kind, times: Times, items: u64) {
-        self.times(kind, times);
+        self.times(kind, times, true);
         let stats = self.kinds.entry(kind).or_default();
         stats.ok += 1;
         stats.items += items;
@@ -105,7 +143,7 @@ impl Recorder {
 
     /// An operation that did not.
     pub fn error(&mut self, kind: Kind, times: Times, code: &str) {
-        self.times(kind, times);
+        self.times(kind, times, false);
         self.kinds.entry(kind).or_default().error(code);
     }
 
@@ -115,12 +153,30 @@ impl Recorder {
         let stats = self.kinds.entry(kind).or_default();
         stats.response.saturating_record(nanos(now.since(due)));
         stats.error("NotSent");
+        if let Some(series) = &mut self.series {
+            series.note(kind, now, nanos(now.since(due)), false);
+        }
+    }
+
+    /// Nothing more comes.
+    pub fn finish(&mut self) {
+        if let Some(series) = &mut self.series {
+            series.finish();
+        }
     }
 
     /// Adds what another core has counted in the same time.
     pub fn merge(&mut self, other: &Recorder) {
         for (kind, stats) in &other.kinds {
             self.kinds.entry(*kind).or_default().merge(stats);
+        }
+        for (kind, stages) in &other.stages {
+            self.stages.entry(*kind).or_default().merge(stages);
+        }
+        match (&mut self.series, &other.series) {
+            (Some(series), Some(others)) => series.merge(others),
+            (None, Some(others)) => self.series = Some(others.clone()),
+            (_, None) => {}
         }
         self.span = self.span().max(other.span());
     }
@@ -130,13 +186,16 @@ impl Recorder {
         self.span.max(self.begin.map_or(Duration::ZERO, |begin| self.end.since(begin)))
     }
 
-    fn times(&mut self, kind: Kind, times: Times) {
+    fn times(&mut self, kind: Kind, times: Times, ok: bool) {
         assert!(times.due <= times.sent && times.sent <= times.done, "time runs backwards: {times:?}");
         self.begin = Some(self.begin.map_or(times.due, |begin| begin.min(times.due)));
         self.end = self.end.max(times.done);
         let stats = self.kinds.entry(kind).or_default();
         stats.response.saturating_record(nanos(times.done.since(times.due)));
         stats.service.saturating_record(nanos(times.done.since(times.sent)));
+        if let Some(series) = &mut self.series {
+            series.note(kind, times.done, nanos(times.done.since(times.due)), ok);
+        }
     }
 }
 
@@ -164,6 +223,11 @@ impl Stats {
         self.response.add(&other.response).expect("the same bounds everywhere");
         self.service.add(&other.service).expect("the same bounds everywhere");
     }
+}
+
+/// An empty one, for nanoseconds.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, TIME_NS_MAX, 3).expect("bounds and digits in range")
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -5,17 +5,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use anyhow::ensure;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use super::against::Against;
 use super::generator::Counted;
 use super::host::Host;
-use super::options::Plan;
-use super::recorder::Stats;
+use super::options::{Plan, Work};
+use super::recorder::{Kind, Stats, histogram};
 use super::schedule::Pace;
+use super::series::Series;
+use super::stages::{self, Stages};
+use super::sweep::Sweep;
 use super::verify::Findings;
+
+/// Measurements that are shown with all their details; of more, those of a sweep or a comparison, the sums say more.
+const MEASUREMENTS_SHOWN: usize = 8;
+/// Writes of a log that are in flight at a time, at most.
+const LOG_WRITES_MAX: usize = 4;
 
 /// The shape of the JSON.
 pub const SCHEMA: &str = "torc-bench/1";
@@ -35,6 +45,12 @@ pub struct Report {
     pub limits: Vec<Limit>,
     /// The figures.
     pub measurements: Vec<Measurement>,
+    /// What a sweep found.
+    pub sweep: Option<Sweep>,
+    /// What a comparison found.
+    pub against: Option<Against>,
+    /// Why there are no limits, if there are none.
+    pub without_limits: Option<String>,
     /// The server's memory.
     pub memory: Vec<Memory>,
     /// Milliseconds from starting the server on an empty directory to its first answer.
@@ -46,8 +62,12 @@ pub struct Report {
 pub struct Measurement {
     /// What it is called in a table.
     pub name: String,
-    /// Bytes of one item.
+    /// Where.
+    pub endpoint: String,
+    /// Bytes of one item, on average.
     pub item_bytes: usize,
+    /// Bytes of the items, as it was asked for.
+    pub item_sizes: String,
     /// Keys that reads and writes chose from; 0 where each was new.
     pub keys: u64,
     /// Connections.
@@ -60,8 +80,17 @@ pub struct Measurement {
     pub seconds: f64,
     /// Repeats the run's choices.
     pub seed: u64,
+    /// Operations of all kinds a second that succeeded.
+    pub per_second: f64,
+    /// Of all kinds together, from when each was due to its end.
+    pub response_us: Percentiles,
     /// By kind of operation.
     pub operations: Vec<Operation>,
+    /// By second.
+    pub series: Vec<Second>,
+    /// The HdrHistogram log, if it was asked for; a file of its own.
+    #[serde(skip)]
+    pub log: String,
     /// What `--verify` found.
     pub verify: Option<Verified>,
 }
@@ -83,6 +112,56 @@ pub struct Operation {
     pub response_us: Percentiles,
     /// From when it was sent to its end: what the server took.
     pub service_us: Percentiles,
+    /// In closed loop, corrected for what was not asked while an answer was late.
+    pub corrected: Option<Corrected>,
+    /// The whole distribution of the response (of the corrected one in closed loop): how much of it is not above how many microseconds.
+    pub curve: Vec<(f64, f64)>,
+    /// Where the server says that the time went, if it was asked.
+    pub stages: Option<StageTimes>,
+}
+
+/// Times that were put in for questions that nobody asked.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Corrected {
+    /// What is taken for the time between two questions of one connection.
+    pub interval_us: f64,
+    /// The corrected times.
+    pub response_us: Percentiles,
+}
+
+/// What one second had, or a longer piece of a long run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // The names say it.
+pub struct Second {
+    /// When it began, in seconds from the beginning of the measurement.
+    pub at: f64,
+    pub ok_per_second: f64,
+    pub errors_per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub max_us: f64,
+}
+
+/// Where the time of sampled requests went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageTimes {
+    /// Requests that were told.
+    pub count: u64,
+    /// Requests that asked and were told nothing.
+    pub silent: u64,
+    /// In order; their means add up to the time in the server.
+    pub stages: Vec<StageTime>,
+}
+
+/// One stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // The names say it.
+pub struct StageTime {
+    pub stage: String,
+    /// Over all sampled requests, also those that did not have it.
+    pub mean_us: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
 }
 
 /// A distribution of times, in microseconds.
@@ -94,8 +173,11 @@ pub struct Percentiles {
     pub mean: f64,
     pub p50: f64,
     pub p90: f64,
+    pub p95: f64,
     pub p99: f64,
     pub p999: f64,
+    pub p9999: f64,
+    pub p99999: f64,
     pub max: f64,
 }
 
@@ -131,8 +213,14 @@ pub struct Limit {
 pub enum LimitWork {
     /// A durable write.
     Write,
+    /// A direct read.
+    Read,
     /// A message over loopback and back.
     RoundTrip,
+    /// The same through the runtime that torc runs on.
+    RoundTripOfRuntime,
+    /// A request of this generator, to a server that does nothing.
+    Generator,
 }
 
 /// Resident memory of the server.
@@ -156,6 +244,9 @@ impl Report {
             began_unix_us,
             limits: Vec::new(),
             measurements: Vec::new(),
+            sweep: None,
+            against: None,
+            without_limits: None,
             memory: Vec::new(),
             start_ms: None,
         }
@@ -197,14 +288,23 @@ impl Report {
         out
     }
 
-    fn tables(&self) -> Vec<Table> {
-        let tables = [self.operations_table(), self.limits_table(), self.facts_table()];
+    /// All tables that have something in them.
+    pub(super) fn tables(&self) -> Vec<Table> {
+        let tables = [
+            self.operations_table(),
+            self.tails_table(),
+            self.sweep_table(),
+            self.against_table(),
+            self.stages_table(),
+            self.limits_table(),
+            self.facts_table(),
+        ];
         tables.into_iter().filter(|table| !table.rows.is_empty()).collect()
     }
 
     fn operations_table(&self) -> Table {
         let mut table =
-            Table::new(&["run", "operation", "per second", "p50", "p99", "p99.9", "max", "errors"]);
+            Table::new(&["run", "operation", "per second", "p50", "p99", "p99.9", "p99.99", "max", "errors"]);
         for measurement in &self.measurements {
             for operation in &measurement.operations {
                 let times = &operation.response_us;
@@ -215,6 +315,7 @@ impl Report {
                     time(times.p50),
                     time(times.p99),
                     time(times.p999),
+                    time(times.p9999),
                     time(times.max),
                     grouped(operation.errors.values().sum::<u64>() as f64),
                 ]);
@@ -234,26 +335,155 @@ impl Report {
         table
     }
 
-    /// How far the figures of one connection are from what the hardware takes for the same: a round trip for a read,
-    /// and a durable write besides for a write.
-    fn distances(&self) -> Vec<(String, String)> {
-        let limit = |work| self.limits.iter().find(|limit| limit.work == work && limit.depth == 1);
-        let (Some(write), Some(trip)) = (limit(LimitWork::Write), limit(LimitWork::RoundTrip)) else {
-            return Vec::new();
+    /// The ends of the distributions; in closed loop as measured and as corrected.
+    fn tails_table(&self) -> Table {
+        let mut table = Table::new(&[
+            "run",
+            "operation",
+            "times",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "p99.99",
+            "p99.999",
+            "max",
+        ]);
+        if self.measurements.len() > MEASUREMENTS_SHOWN {
+            return table;
+        }
+        let mut row = |name: &str, operation: &str, what: String, p: &Percentiles| {
+            let times = [p.p50, p.p90, p.p99, p.p999, p.p9999, p.p99999, p.max].map(time);
+            table.rows.push([vec![name.to_owned(), operation.to_owned(), what], times.to_vec()].concat());
         };
-        let (write, trip) = (write.latency_us.p50, trip.latency_us.p50);
-        let alone = self.measurements.iter().filter(|measurement| measurement.connections == 1);
-        let distance = |name: &str, operation: &Operation| {
-            let (least, what) = match operation.operation.as_str() {
-                "GetItem" => (trip, "round trip"),
-                _ => (trip + write, "round trip and write"),
+        for run in &self.measurements {
+            for one in &run.operations {
+                row(&run.name, &one.operation, "from when it was due".into(), &one.response_us);
+                if let Some(corrected) = &one.corrected {
+                    let what = format!("corrected, one every {}", time(corrected.interval_us));
+                    row(&run.name, &one.operation, what, &corrected.response_us);
+                } else {
+                    row(&run.name, &one.operation, "from when it was sent".into(), &one.service_us);
+                }
+            }
+        }
+        table
+    }
+
+    fn sweep_table(&self) -> Table {
+        let heads = ["asked for, per second", "reached", "p50", "p99", "p99.9", "max", "errors", ""];
+        let mut table = Table::new(&heads);
+        let Some(sweep) = &self.sweep else { return table };
+        for (index, point) in sweep.points.iter().enumerate() {
+            let mark = match point {
+                _ if sweep.knee == Some(index) => "the knee",
+                point if !point.is_reached() => "not reached",
+                _ => "",
             };
-            let p50 = operation.response_us.p50;
-            let (ratio, p50, least) = (p50 / least, time(p50), time(least));
-            (format!("{name}: p50 over its limit"), format!("{ratio:.1} = {p50} / {least} ({what})"))
-        };
-        let distances = alone.flat_map(|run| run.operations.iter().map(move |one| distance(&run.name, one)));
-        distances.collect()
+            table.row([
+                grouped(point.asked_per_second),
+                grouped(point.reached_per_second),
+                time(point.p50_us),
+                time(point.p99_us),
+                time(point.p999_us),
+                time(point.max_us),
+                grouped(point.errors as f64),
+                mark.to_owned(),
+            ]);
+        }
+        table
+    }
+
+    fn against_table(&self) -> Table {
+        let mut table = Table::new(&["B / A", "ratio", "95 % from", "to", ""]);
+        let Some(against) = &self.against else { return table };
+        for ratio in &against.ratios {
+            let sure = if ratio.is_sure() { "a difference" } else { "no difference was shown" };
+            let [middle, low, high] = [ratio.ratio, ratio.low, ratio.high].map(|ratio| format!("{ratio:.3}"));
+            table.row([ratio.figure.clone(), middle, low, high, sure.to_owned()]);
+        }
+        table
+    }
+
+    fn stages_table(&self) -> Table {
+        let mut table = Table::new(&["run", "operation", "stage in the server", "mean", "p50", "p99"]);
+        if self.measurements.len() > MEASUREMENTS_SHOWN {
+            return table;
+        }
+        for (run, one) in
+            self.measurements.iter().flat_map(|run| run.operations.iter().map(move |one| (run, one)))
+        {
+            for stage in one.stages.iter().flat_map(|stages| &stages.stages) {
+                let times =
+                    [stage.mean_us, stage.p50_us, stage.p99_us].map(|micros| format!("{micros:.1} µs"));
+                let names = vec![run.name.clone(), one.operation.clone(), stage.stage.clone()];
+                table.rows.push([names, times.to_vec()].concat());
+            }
+        }
+        table
+    }
+
+    /// How far the figures are from what the hardware takes for the same: a round trip for a read, and a durable write besides for a write.
+    /// In closed loop with as many connections, and at most four writes in flight, as a log has them; in open loop with one of each.
+    fn distances(&self) -> Vec<(String, String)> {
+        let mut distances = Vec::new();
+        for run in &self.measurements {
+            let depth = if run.rate.is_some() { 1 } else { run.connections };
+            let limit = |work, depth: usize| {
+                self.limits
+                    .iter()
+                    .filter(|limit| limit.work == work && limit.depth <= depth)
+                    .max_by_key(|limit| limit.depth)
+            };
+            let (Some(write), Some(trip)) =
+                (limit(LimitWork::Write, depth.min(LOG_WRITES_MAX)), limit(LimitWork::RoundTrip, depth))
+            else {
+                continue;
+            };
+            for one in &run.operations {
+                let reads = ["GetItem", "Query", "BatchGetItem"].contains(&one.operation.as_str());
+                let (least, what) = match reads {
+                    true => (trip.latency_us.p50, "round trip"),
+                    false => (trip.latency_us.p50 + write.latency_us.p50, "round trip and write"),
+                };
+                let p50 = one.response_us.p50;
+                let (ratio, p50, least) = (p50 / least, time(p50), time(least));
+                let name = format!("{}: {} p50 over its limit", run.name, one.operation);
+                distances.push((name, format!("{ratio:.1} = {p50} / {least} ({what})")));
+            }
+            if run.rate.is_none() && trip.depth == run.connections {
+                let (found, limit) = (run.per_second, trip.per_second);
+                let name = format!("{}: throughput over its limit", run.name);
+                distances.push((
+                    name,
+                    format!("{:.2} = {} / {} (round trips)", found / limit, grouped(found), grouped(limit)),
+                ));
+            }
+        }
+        distances
+    }
+
+    /// What the generator itself can do and adds.
+    fn own_limits(&self) -> Vec<(String, String)> {
+        let of = |work| self.limits.iter().filter(move |limit| limit.work == work);
+        let most = of(LimitWork::Generator).map(|limit| limit.per_second).fold(0.0, f64::max);
+        let mut facts = Vec::new();
+        if most > 0.0 {
+            let rate = format!("{} a second, server that does nothing included", grouped(most));
+            facts.push(("the generator's own most".to_owned(), rate));
+        }
+        let alone = of(LimitWork::Generator).find(|limit| limit.depth == 1);
+        if let (Some(own), Some(trip)) = (alone, of(LimitWork::RoundTrip).find(|limit| limit.depth == 1)) {
+            let (own, trip) = (&own.latency_us, &trip.latency_us);
+            let added = |own: f64, trip: f64| time((own - trip).max(0.0));
+            let text = format!(
+                "p50 {}, p99 {} over a raw round trip",
+                added(own.p50, trip.p50),
+                added(own.p99, trip.p99)
+            );
+            facts.push(("the generator and an idle HTTP server add".to_owned(), text));
+        }
+        facts
     }
 
     fn facts_table(&self) -> Table {
@@ -261,8 +491,19 @@ impl Report {
         if let Some(start_ms) = self.start_ms {
             table.row(["start to first answer, empty directory".to_owned(), format!("{start_ms:.1} ms")]);
         }
-        for (name, distance) in self.distances() {
+        for (name, distance) in self.distances().into_iter().chain(self.own_limits()) {
             table.row([name, distance]);
+        }
+        if let Some(sweep) = &self.sweep {
+            let rate = |rate: f64| format!("{} a second", grouped(rate));
+            table.row(["capacity in closed loop".to_owned(), rate(sweep.capacity_per_second)]);
+            let knee = sweep.knee.map(|index| rate(sweep.points[index].asked_per_second));
+            table.row([
+                "knee".to_owned(),
+                knee.unwrap_or_else(|| "none: too few rates were reached".to_owned()),
+            ]);
+            let saturated = sweep.saturated_per_second.map(rate);
+            table.row(["first rate not reached".to_owned(), saturated.unwrap_or_else(|| "none".to_owned())]);
         }
         for memory in &self.memory {
             let bytes = format!("{} MiB", grouped(memory.resident_bytes as f64 / f64::from(1 << 20)));
@@ -272,7 +513,30 @@ impl Report {
     }
 
     /// What belongs to single runs and fits no table: errors by code, verification, what was due and not reached.
-    fn notes(&self, out: &mut String) {
+    pub(super) fn notes(&self, out: &mut String) {
+        if let Some(against) = &self.against {
+            let Against { a, b, rounds, .. } = against;
+            out.push_str(&format!(
+                "A is {a}, B is {b}; {} rounds in turn; intervals by Student's t over the logarithms of the rounds' ratios\n",
+                rounds.len()
+            ));
+        }
+        if let Some(why) = &self.without_limits {
+            out.push_str(&format!("no physical limits: {why}\n"));
+        }
+        let kinds = || {
+            self.measurements
+                .iter()
+                .flat_map(|run| run.operations.iter().filter_map(|one| one.stages.as_ref()))
+        };
+        if kinds().any(|stages| stages.silent > 0) && kinds().all(|stages| stages.count == 0) {
+            out.push_str(
+                "the endpoint does not send stages: it answered x-torc-trace requests without that header\n",
+            );
+        }
+        if self.measurements.len() > MEASUREMENTS_SHOWN {
+            return;
+        }
         for measurement in &self.measurements {
             let name = &measurement.name;
             for operation in &measurement.operations {
@@ -306,36 +570,133 @@ impl fmt::Display for Report {
 impl Measurement {
     /// The figures of a run of `plan`, called `name`.
     pub fn new(name: &str, plan: &Plan, counted: &Counted) -> Measurement {
-        let seconds = counted.recorder.span().as_secs_f64();
-        let operations = counted.recorder.kinds.iter();
+        let recorder = &counted.recorder;
+        let seconds = recorder.span().as_secs_f64();
+        let mut all = histogram();
+        let mut ok = 0;
+        for stats in recorder.kinds.values() {
+            all.add(&stats.response).expect("the same bounds everywhere");
+            ok += stats.ok;
+        }
+        let operation = |(kind, stats): (&Kind, &Stats)| Operation {
+            stages: recorder.stages.get(kind).map(StageTimes::new),
+            ..Operation::new(plan, *kind, stats, seconds)
+        };
         Measurement {
             name: name.to_owned(),
-            item_bytes: plan.item_bytes,
+            endpoint: plan.target.url(),
+            item_bytes: plan.sizes.lay_out().mean(),
+            item_sizes: plan.sizes.to_string(),
             keys: plan.key_count,
             connections: plan.connections,
             client_cores: plan.cores,
-            rate: match plan.pace {
-                Pace::Closed => None,
-                Pace::Constant { per_second } | Pace::Poisson { per_second } => Some(per_second),
-            },
+            rate: plan.pace.rate(),
             seconds,
             seed: plan.seed.unwrap_or_default(),
-            operations: operations.map(|(kind, stats)| Operation::new(kind.name(), stats, seconds)).collect(),
+            per_second: per_second(ok, seconds),
+            response_us: Percentiles::of(&all),
+            operations: recorder.kinds.iter().map(operation).collect(),
+            series: recorder.series.as_ref().map(Second::all).unwrap_or_default(),
+            log: String::new(),
             verify: counted.findings.as_ref().map(Verified::new),
+        }
+    }
+
+    /// Operations of any kind that did not succeed.
+    pub fn errors(&self) -> u64 {
+        self.operations.iter().flat_map(|operation| operation.errors.values()).sum()
+    }
+}
+
+fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+impl Operation {
+    fn new(plan: &Plan, kind: Kind, stats: &Stats, seconds: f64) -> Operation {
+        let corrected = (plan.pace == Pace::Closed && plan.work != Work::Load).then(|| {
+            let median = Duration::from_nanos(stats.response.value_at_quantile(0.5));
+            let interval = plan.expected_interval.unwrap_or(median).max(Duration::from_micros(1));
+            (interval, corrected(&stats.response, interval))
+        });
+        let shown = corrected.as_ref().map_or(&stats.response, |(_, histogram)| histogram);
+        Operation {
+            operation: kind.name().to_owned(),
+            ok: stats.ok,
+            items: stats.items,
+            errors: stats.errors.clone(),
+            per_second: per_second(stats.ok, seconds),
+            response_us: Percentiles::of(&stats.response),
+            service_us: Percentiles::of(&stats.service),
+            curve: curve(shown),
+            corrected: corrected.map(|(interval, histogram)| Corrected {
+                interval_us: interval.as_secs_f64() * 1e6,
+                response_us: Percentiles::of(&histogram),
+            }),
+            stages: None,
         }
     }
 }
 
-impl Operation {
-    fn new(name: &str, stats: &Stats, seconds: f64) -> Operation {
-        Operation {
-            operation: name.to_owned(),
-            ok: stats.ok,
-            items: stats.items,
-            errors: stats.errors.clone(),
-            per_second: if seconds > 0.0 { stats.ok as f64 / seconds } else { 0.0 },
-            response_us: Percentiles::of(&stats.response),
-            service_us: Percentiles::of(&stats.service),
+/// The times and those of the questions that would have been asked every `interval` while an answer was late.
+fn corrected(times: &Histogram<u64>, interval: Duration) -> Histogram<u64> {
+    let mut sum = histogram();
+    let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+    for at in times.iter_recorded() {
+        let (nanos, count) = (at.value_iterated_to(), at.count_at_value());
+        sum.saturating_record_n(nanos, count);
+        let mut left = nanos;
+        while left >= 2 * interval {
+            left -= interval;
+            sum.saturating_record_n(left, count);
+        }
+    }
+    sum
+}
+
+/// How much of a distribution is not above how many microseconds: ten points for each nine.
+fn curve(times: &Histogram<u64>) -> Vec<(f64, f64)> {
+    if times.is_empty() {
+        return Vec::new();
+    }
+    let points = (0..).map(|step| 1.0 - 10f64.powf(-f64::from(step) / 10.0));
+    let rest = |quantile: f64| (1.0 - quantile) * times.len() as f64;
+    let points = points.take_while(|quantile| rest(*quantile) >= 0.5 && *quantile < 0.999_999_5);
+    points.map(|quantile| (quantile, times.value_at_quantile(quantile) as f64 / 1000.0)).collect()
+}
+
+impl Second {
+    /// All that there were, of all kinds together.
+    fn all(series: &Series) -> Vec<Second> {
+        let width = series.width().as_secs_f64();
+        let seconds = series.all_kinds().into_iter().map(|(number, piece)| {
+            let times = Percentiles::of(&piece.histogram());
+            Second {
+                at: number as f64 * width,
+                ok_per_second: piece.ok as f64 / width,
+                errors_per_second: piece.errors as f64 / width,
+                p50_us: times.p50,
+                p99_us: times.p99,
+                max_us: times.max,
+            }
+        });
+        seconds.collect()
+    }
+}
+
+impl StageTimes {
+    fn new(found: &Stages) -> StageTimes {
+        let micros = |nanos: u64| nanos as f64 / 1000.0;
+        let stage = |(stage, times): &(String, stages::StageTimes)| StageTime {
+            stage: stage.clone(),
+            mean_us: micros(times.sum_ns) / found.count as f64,
+            p50_us: micros(times.histogram.value_at_quantile(0.5)),
+            p99_us: micros(times.histogram.value_at_quantile(0.99)),
+        };
+        StageTimes {
+            count: found.count,
+            silent: found.silent,
+            stages: found.times.iter().map(stage).collect(),
         }
     }
 }
@@ -361,17 +722,20 @@ impl Percentiles {
             mean: histogram.mean() / 1000.0,
             p50: at(0.5),
             p90: at(0.9),
+            p95: at(0.95),
             p99: at(0.99),
             p999: at(0.999),
+            p9999: at(0.9999),
+            p99999: at(0.99999),
             max: micros(histogram.max()),
         }
     }
 }
 
 /// Rows of words under a heading.
-struct Table {
-    heads: Vec<String>,
-    rows: Vec<Vec<String>>,
+pub(super) struct Table {
+    pub(super) heads: Vec<String>,
+    pub(super) rows: Vec<Vec<String>>,
 }
 
 impl Table {
@@ -409,7 +773,7 @@ impl Table {
 }
 
 /// Microseconds in the unit that reads best.
-fn time(micros: f64) -> String {
+pub(super) fn time(micros: f64) -> String {
     match micros {
         m if m < 1000.0 => format!("{m:.0} µs"),
         m if m < 1_000_000.0 => format!("{:.2} ms", m / 1e3),
@@ -418,7 +782,7 @@ fn time(micros: f64) -> String {
 }
 
 /// A whole number with its thousands apart: 25,113.
-fn grouped(number: f64) -> String {
+pub(super) fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

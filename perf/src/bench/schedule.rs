@@ -4,6 +4,7 @@
 //! closed     a lane's next request is due when its last answer came
 //! constant   |    |    |    |    |    |    |    |      slot i at begin + i / rate
 //! poisson    | |      |   ||        |  |      |        gaps of chance, -ln(1 - u) / rate
+//! recorded   ||   |           | | |       |   |        as it was
 //! ```
 //!
 //! In open loop the slots are laid down before the server has answered anything, and all lanes of a core share
@@ -30,9 +31,24 @@ pub enum Pace {
         /// Operations a second over all cores, on average.
         per_second: f64,
     },
+    /// As it was recorded: the schedule is given its slots.
+    Recorded {
+        /// Operations a second over all cores, on average.
+        per_second: f64,
+    },
 }
 
 impl Pace {
+    /// Operations a second that are due; `None` in closed loop.
+    pub fn rate(self) -> Option<f64> {
+        match self {
+            Pace::Closed => None,
+            Pace::Constant { per_second } | Pace::Poisson { per_second } | Pace::Recorded { per_second } => {
+                Some(per_second)
+            }
+        }
+    }
+
     /// The pace of one of `count` equal parts.
     pub fn part(self, count: usize) -> Pace {
         assert!(count > 0);
@@ -40,6 +56,7 @@ impl Pace {
             Pace::Closed => Pace::Closed,
             Pace::Constant { per_second } => Pace::Constant { per_second: per_second / count as f64 },
             Pace::Poisson { per_second } => Pace::Poisson { per_second: per_second / count as f64 },
+            Pace::Recorded { per_second } => Pace::Recorded { per_second: per_second / count as f64 },
         }
     }
 }
@@ -54,17 +71,24 @@ pub struct Schedule {
     /// Nanoseconds from `begin` to the last slot, where gaps are drawn.
     elapsed_ns: f64,
     chance: Chance,
+    /// Where they were recorded: from the beginning to each.
+    recorded: Vec<Duration>,
 }
 
 impl Schedule {
     /// Slots from `begin` until before `end`.
     pub fn new(pace: Pace, begin: Mono, end: Mono, chance: Chance) -> Schedule {
         assert!(begin <= end, "a run that ends before it begins");
-        Schedule { pace, begin, end, slots_taken: 0, elapsed_ns: 0.0, chance }
+        Schedule { pace, begin, end, slots_taken: 0, elapsed_ns: 0.0, chance, recorded: Vec::new() }
     }
 
-    /// The next slot; `None` once the run is over. In closed loop that is `now`.
-    pub fn take(&mut self, now: Mono) -> Option<Mono> {
+    /// The same with these slots, for [`Pace::Recorded`].
+    pub fn with_slots(self, recorded: Vec<Duration>) -> Schedule {
+        Schedule { recorded, ..self }
+    }
+
+    /// The next slot and its number; `None` once the run is over. In closed loop it is `now`.
+    pub fn take(&mut self, now: Mono) -> Option<(Mono, u64)> {
         let due = match self.pace {
             Pace::Closed => now,
             Pace::Constant { per_second } => self.at(self.slots_taken as f64 * 1e9 / per_second),
@@ -72,12 +96,13 @@ impl Schedule {
                 self.elapsed_ns += -(1.0 - self.chance.unit()).ln() * 1e9 / per_second;
                 self.at(self.elapsed_ns)
             }
+            Pace::Recorded { .. } => self.begin.after(*self.recorded.get(self.slots_taken as usize)?),
         };
         if due >= self.end {
             return None;
         }
         self.slots_taken += 1;
-        Some(due)
+        Some((due, self.slots_taken - 1))
     }
 
     fn at(&self, elapsed_ns: f64) -> Mono {

@@ -15,11 +15,11 @@ use runtime::Runtime;
 use runtime::sync::timeout;
 
 use super::host;
-use super::limits;
 use super::local::Client;
-use super::options::{Options, WorkloadKind};
+use super::options::{Options, Plan, WorkloadKind};
 use super::report::{Limit, Memory, Report};
 use super::server::Server;
+use super::{limits, noop};
 
 /// How long each limit is measured, at most; a shorter `--duration` holds for limits, too.
 const LIMIT_TIME_MAX: Duration = Duration::from_secs(2);
@@ -30,7 +30,8 @@ const CONNECTIONS: [usize; 2] = [1, 64];
 
 /// Fills `report` with the README's figures.
 pub fn readme(options: &Options, dir: &Path, report: &mut Report) -> anyhow::Result<()> {
-    report.limits = limits(dir, options.duration.min(LIMIT_TIME_MAX))?;
+    let each = options.duration.min(LIMIT_TIME_MAX);
+    report.limits = limits(dir, &CONNECTIONS, each)?;
     let (server, endpoint, pid) = server(options, dir)?;
     report.start_ms = server.as_ref().map(|server| server.start.as_secs_f64() * 1000.0);
     let client = Client::new(options.cores, dir.to_owned())?;
@@ -48,21 +49,43 @@ pub fn readme(options: &Options, dir: &Path, report: &mut Report) -> anyhow::Res
     Ok(())
 }
 
+/// What this computer and the generator can do, if the server is here, too.
+pub fn limits_beside(
+    options: &Options,
+    client: &Client,
+    plan: &Plan,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    if options.limits.is_zero() {
+        return Ok(());
+    }
+    if !plan.target.address.ip().is_loopback() {
+        report.without_limits = Some(format!("{} is another computer", plan.target.host));
+        return Ok(());
+    }
+    let mut counts = vec![1, plan.connections];
+    counts.dedup();
+    report.limits = limits(&client.dir, &counts, options.limits)?;
+    report.limits.extend(noop::limits(client, plan, options.limits)?);
+    Ok(())
+}
+
 /// What the disk under `dir` and the loopback of this computer can do.
-fn limits(dir: &Path, time: Duration) -> anyhow::Result<Vec<Limit>> {
-    let allowed = host::cpus_allowed();
-    let first_two = allowed.iter().copied().take(2).collect();
+fn limits(dir: &Path, counts: &[usize], each: Duration) -> anyhow::Result<Vec<Limit>> {
+    let mut found = limits::device(dir, each).context("writing beside the data")?;
+    found.extend(limits::raw_loopback(counts, each).context("talking over loopback")?);
+    let first_two = host::cpus_allowed().into_iter().take(2).collect();
     let client = Client { cores: first_two, dir: dir.to_owned() };
-    let on_disk = dir.to_owned();
-    let mut limits = client.on_one(move |rt| {
-        let dir = on_disk.clone();
-        async move { bounded(&rt, limits::device(&rt, &dir, time)).await.context("writing beside the data") }
-    })?;
-    let over_loopback = client.on_all(move |rt, _| async move {
-        bounded(&rt, limits::loopback(&rt, time)).await.context("talking over loopback")
-    })?;
-    limits.extend(over_loopback.into_iter().flatten());
-    Ok(limits)
+    let counts = counts.to_vec();
+    let over_runtime =
+        client.on_all(move |rt, _| {
+            let counts = counts.clone();
+            async move {
+                bounded(&rt, limits::loopback(&rt, &counts, each)).await.context("talking over loopback")
+            }
+        })?;
+    found.extend(over_runtime.into_iter().flatten());
+    Ok(found)
 }
 
 /// Every wait has an end: a disk or a kernel that never answers is an error.
@@ -111,7 +134,7 @@ impl Bench {
         let load =
             Options { workload: WorkloadKind::Load, keys, preload: None, keep: true, ..options.clone() };
         report.measurements.push(self.client.measure(&format!("load {items} items"), load.plan()?)?);
-        self.memory(report, &format!("{items} items of {} bytes", options.item_bytes))?;
+        self.memory(report, &format!("{items} items of {} bytes", options.sizes()?))?;
         let get = Options { workload: WorkloadKind::Get, keys, preload: None, reuse: true, ..options };
         let mut plan = get.plan()?;
         plan.remove = true;

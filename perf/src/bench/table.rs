@@ -59,16 +59,14 @@ enum Reply {
 }
 
 async fn reach<R: Runtime>(rt: &R, plan: &Plan, connection: &mut Connection<R>) -> anyhow::Result<()> {
-    let host = &plan.target.host;
+    let url = plan.target.url();
     match timeout(rt, plan.timeout, connection.open()).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(Broken::Unreachable(kind))) => {
-            bail!(
-                "nothing answers at http://{host} ({kind}): start it with `cargo run --release`, or say --endpoint"
-            )
+            bail!("nothing answers at {url} ({kind}): start it with `cargo run --release`, or say --endpoint")
         }
-        Ok(Err(broken)) => bail!("http://{host}: {broken}"),
-        Err(_) => bail!("http://{host} did not accept a connection in {:?}", plan.timeout),
+        Ok(Err(broken)) => bail!("{url}: {broken}"),
+        Err(_) => bail!("{url} did not accept a connection in {:?}", plan.timeout),
     }
 }
 
@@ -78,13 +76,13 @@ async fn ask<R: Runtime>(
     connection: &mut Connection<R>,
     request: &[u8],
 ) -> anyhow::Result<Reply> {
-    let host = &plan.target.host;
+    let url = plan.target.url();
     let answer = timeout(rt, plan.timeout, connection.exchange(request)).await;
-    let answer = answer.with_context(|| format!("http://{host} did not answer in {:?}", plan.timeout))?;
+    let answer = answer.with_context(|| format!("{url} did not answer in {:?}", plan.timeout))?;
     match answer {
         Ok(Answer::Done(body)) => Ok(Reply::Done(body.to_vec())),
         Ok(Answer::Refused(code) | Answer::Failed(code)) => Ok(Reply::Error(code)),
-        Err(broken) => bail!("http://{host}: {broken}: is that a DynamoDB endpoint?"),
+        Err(broken) => bail!("{url}: {broken}: is that a DynamoDB endpoint?"),
     }
 }
 

@@ -120,9 +120,14 @@ impl Ledger {
         self.entries.get(index as usize).map_or(0, |entry| u64::from(entry.acknowledged))
     }
 
+    /// The latest version that was issued.
+    pub fn issued(&self, index: u64) -> u64 {
+        self.entries.get(index as usize).map_or(0, |entry| u64::from(entry.issued))
+    }
+
     /// Judges a read of `read` (0: the item was not there) that began when `floor` was acknowledged.
     pub fn read_end(&self, index: u64, floor: u64, read: u64) -> Result<(), Wrong> {
-        let issued = self.entries.get(index as usize).map_or(0, |entry| u64::from(entry.issued));
+        let issued = self.issued(index);
         if (floor..=issued).contains(&read) {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! A small DynamoDB that does what it is told, also wrong things: one table, one key, whole items.
+//! A small DynamoDB that does what it is told, also wrong things: one table, items of the generator's shape.
 //!
 //! It answers over real HTTP on any runtime, so that the generator is tested with its client and all.
 
@@ -27,6 +27,12 @@ pub struct Behaviour {
     pub leaves_unprocessed_every: u64,
     /// All BatchWriteItem are refused.
     pub refuses_batches: bool,
+    /// Whether it answers `x-torc-trace` requests with their stages.
+    pub sends_stages: bool,
+    /// WRONG: conditions are not looked at.
+    pub ignores_conditions: bool,
+    /// WRONG: every nth Query leaves out an item.
+    pub leaves_out_every: u64,
     /// WRONG: every nth PutItem is acknowledged and not written.
     pub loses_every: u64,
     /// WRONG: every nth PutItem is refused and written.
@@ -48,7 +54,10 @@ pub struct State {
     pub puts: u64,
     pub gets: u64,
     pub batches: u64,
+    pub queries: u64,
     pub requests: u64,
+    /// Requests by operation.
+    pub seen: BTreeMap<String, u64>,
 }
 
 /// The server. Cheap to clone; all clones are the same.
@@ -57,6 +66,8 @@ pub struct Fake {
     pub behaviour: Behaviour,
     pub state: Rc<RefCell<State>>,
 }
+
+const STAGES: &str = "x-torc-trace: parse;dur=10.000, read;dur=30.000, total;dur=40.000\r\n";
 
 fn due(count: u64, every: u64) -> bool {
     every > 0 && count.is_multiple_of(every)
@@ -80,13 +91,15 @@ impl Fake {
         let mut piece = vec![0; 4096];
         loop {
             while let Some((target, body, size)) = parse(&bytes) {
+                let asks = bytes[..size].windows(15).any(|part| part == b"x-torc-trace: 1");
+                let stages = if asks && self.behaviour.sends_stages { STAGES } else { "" };
                 bytes.drain(..size);
                 let Some((status, reply)) = self.handle(&rt, &target, &body) else {
                     return std::future::pending().await;
                 };
                 rt.sleep(self.behaviour.delay).await;
                 let reply = reply.to_string();
-                let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", reply.len());
+                let head = format!("HTTP/1.1 {status} X\r\n{stages}content-length: {}\r\n\r\n", reply.len());
                 if stream.write_all([head.as_bytes(), reply.as_bytes()].concat().as_slice()).await.is_err() {
                     return;
                 }
@@ -103,6 +116,7 @@ impl Fake {
         let requests = {
             let mut state = self.state.borrow_mut();
             state.requests += 1;
+            *state.seen.entry(operation.to_owned()).or_default() += 1;
             state.requests
         };
         if due(requests, self.behaviour.hangs_every) {
@@ -115,6 +129,13 @@ impl Fake {
             "PutItem" => self.put(rt, body),
             "GetItem" => self.get(body),
             "BatchWriteItem" => self.batch(body),
+            "UpdateItem" => self.update(body),
+            "DeleteItem" => {
+                self.state.borrow_mut().items.remove(&key_of(&body["Key"]));
+                (200, json!({}))
+            }
+            "Query" => self.query(body),
+            "BatchGetItem" => self.batch_get(body),
             other => error(400, other),
         })
     }
@@ -154,6 +175,9 @@ impl Fake {
             state.puts += 1;
             state.puts
         };
+        if !behaviour.ignores_conditions && !self.passes(body) {
+            return error(400, "ConditionalCheckFailedException");
+        }
         if due(puts, behaviour.throttles_every) {
             return error(400, "ProvisionedThroughputExceededException");
         }
@@ -172,6 +196,47 @@ impl Fake {
         }
     }
 
+    fn passes(&self, body: &Value) -> bool {
+        let there = self.state.borrow().items.contains_key(&key_of(&body["Item"]));
+        match body["ConditionExpression"].as_str() {
+            None => true,
+            Some("attribute_exists(pk)") => there,
+            Some("attribute_not_exists(pk)") => !there,
+            Some(other) => panic!("a condition that nobody sends: {other}"),
+        }
+    }
+
+    fn update(&self, body: &Value) -> (u16, Value) {
+        let (mut item, values) = (body["Key"].clone(), &body["ExpressionAttributeValues"]);
+        item["v"] = values[":v"].clone();
+        item["d"] = values[":d"].clone();
+        self.state.borrow_mut().write(item);
+        (200, json!({}))
+    }
+
+    fn query(&self, body: &Value) -> (u16, Value) {
+        let mut state = self.state.borrow_mut();
+        state.queries += 1;
+        let values = &body["ExpressionAttributeValues"];
+        let (partition, from) = (&values[":p"]["S"], values[":s"]["S"].as_str().expect("a sort key"));
+        let limit = body["Limit"].as_u64().expect("a limit") as usize;
+        let fits =
+            |item: &&Value| item["pk"]["S"] == *partition && item["sk"]["S"].as_str().expect("S") >= from;
+        let mut items: Vec<Value> = state.items.values().filter(fits).take(limit).cloned().collect();
+        if due(state.queries, self.behaviour.leaves_out_every) {
+            items.remove(items.len() / 2);
+        }
+        (200, json!({"Count": items.len(), "Items": items, "ScannedCount": items.len()}))
+    }
+
+    fn batch_get(&self, body: &Value) -> (u16, Value) {
+        let state = self.state.borrow();
+        let (table, asked) = body["RequestItems"].as_object().expect("a map").iter().next().expect("a table");
+        let keys = asked["Keys"].as_array().expect("a list").iter();
+        let items: Vec<Value> = keys.rev().filter_map(|key| state.items.get(&key_of(key)).cloned()).collect();
+        (200, json!({"Responses": {table: items}, "UnprocessedKeys": {}}))
+    }
+
     fn put_late<R: Runtime>(&self, rt: &R, item: Value) {
         let (clock, state) = (rt.clone(), self.state.clone());
         let late = async move {
@@ -184,13 +249,13 @@ impl Fake {
     fn get(&self, body: &Value) -> (u16, Value) {
         let mut state = self.state.borrow_mut();
         state.gets += 1;
-        let key = body["Key"]["pk"]["S"].as_str().expect("a string key");
+        let key = &key_of(&body["Key"]);
         let mut item = state.items.get(key).cloned();
         if due(state.gets, self.behaviour.stale_every) {
             item = state.before.get(key).cloned();
         }
         if due(state.gets, self.behaviour.swaps_every) {
-            item = state.items.values().find(|other| other["pk"]["S"] != key).cloned();
+            item = state.items.values().find(|other| key_of(other) != *key).cloned();
         }
         if let (Some(item), true) = (&mut item, due(state.gets, self.behaviour.garbles_every)) {
             let text = item["d"]["S"].as_str().expect("a filler");
@@ -217,11 +282,17 @@ impl Fake {
 
 impl State {
     fn write(&mut self, item: Value) {
-        let key = item["pk"]["S"].as_str().expect("a string key").to_owned();
+        let key = key_of(&item);
         if let Some(old) = self.items.insert(key.clone(), item) {
             self.before.insert(key, old);
         }
     }
+}
+
+/// Partition and sort key, in the order of their items.
+fn key_of(item: &Value) -> String {
+    let partition = item["pk"]["S"].as_str().expect("a string key");
+    item["sk"]["S"].as_str().map_or_else(|| partition.to_owned(), |sort| format!("{partition} {sort}"))
 }
 
 fn error(status: u16, code: &str) -> (u16, Value) {

@@ -308,3 +308,140 @@ fn a_table_of_the_run_is_removed_at_its_end() {
     stage.run("--workload put --requests 1").expect("a run");
     assert_eq!(stage.fake.state.borrow().table, None);
 }
+
+#[test]
+fn percentiles_of_a_stall_are_those_of_open_loop_theory() {
+    // R requests a second for T seconds, a stall of D: of the R T requests, R D wait, evenly from 0 to D. The quantile q lies
+    // at D (1 - (1 - q) T / D), where that is above 0.
+    let (rate, whole, stall) = (500, 20.0, 1.0);
+    let arguments = format!("--workload put --rate {rate} --connections 64 --duration 20s");
+    let counted = honest().run_with_pause(&arguments, Duration::from_secs(7), Duration::from_secs(1));
+    let puts = stats(&counted, Kind::Put);
+    assert_eq!((puts.ok, puts.errors_total()), (10_000, 0));
+    for quantile in [0.96, 0.99, 0.999, 0.9999] {
+        let expected = stall * (1.0 - (1.0 - quantile) * whole / stall);
+        let found = puts.response.value_at_quantile(quantile) as f64 / 1e9;
+        assert!((found - expected).abs() < 0.02, "{quantile}: {found} s, expected {expected} s");
+    }
+    assert!(millis(puts.response.value_at_quantile(0.94)) < 5, "what the stall did not touch");
+    // The seconds say when: all that waited was done when the stall was over.
+    let series = counted.recorder.series.as_ref().expect("a series").all_kinds();
+    let slowest: Vec<u64> = series
+        .iter()
+        .filter(|(_, piece)| millis(piece.histogram().max()) > 500)
+        .map(|(second, _)| *second)
+        .collect();
+    assert_eq!(
+        slowest,
+        [7],
+        "the eighth second, in which it ends: the run began a little after the clock of the stall"
+    );
+}
+
+#[test]
+fn a_known_delay_is_what_is_measured() {
+    for millis_delay in [1, 20, 300] {
+        let behaviour = Behaviour { delay: Duration::from_millis(millis_delay), ..Behaviour::default() };
+        let stage = Stage::new(1, WorldOptions::default(), behaviour);
+        let counted = stage.run("--workload put --rate 50 --connections 32 --duration 10s").expect("a run");
+        let puts = stats(&counted, Kind::Put);
+        let near = |quantile| {
+            millis(puts.response.value_at_quantile(quantile)).abs_diff(millis_delay) <= 1 + millis_delay / 200
+        };
+        assert!(near(0.001) && near(0.5) && near(0.999), "{millis_delay}: {puts:?}");
+    }
+}
+
+#[test]
+fn named_workloads_do_what_they_are_made_of() {
+    let share =
+        |stage: &Stage, operation: &str| stage.fake.state.borrow().seen.get(operation).copied().unwrap_or(0);
+    for (workload, operations) in [
+        ("a", vec![("GetItem", 500), ("PutItem", 500)]),
+        ("b", vec![("GetItem", 950), ("PutItem", 50)]),
+        ("c", vec![("GetItem", 1000)]),
+        ("d", vec![("GetItem", 950), ("PutItem", 50)]),
+        ("e", vec![("Query", 950), ("PutItem", 50)]),
+        ("f", vec![("GetItem", 1000), ("PutItem", 500)]),
+        (
+            "dynamodb",
+            vec![
+                ("GetItem", 450),
+                ("PutItem", 230),
+                ("UpdateItem", 150),
+                ("Query", 100),
+                ("BatchGetItem", 40),
+                ("BatchWriteItem", 30),
+            ],
+        ),
+    ] {
+        let stage = honest();
+        let arguments = format!(
+            "--workload {workload} --keys 300 --batch 1 --requests 2000 --duration 60s --item-bytes 200"
+        );
+        let counted = stage.run(&arguments).expect("a run");
+        let errors: u64 = counted.recorder.kinds.values().map(Stats::errors_total).sum();
+        assert_eq!(errors, 0, "{workload}: {:?}", counted.recorder.kinds);
+        // Loading is 300 PutItem.
+        for (operation, thousandth) in operations {
+            let loaded = if operation == "PutItem" { 300 } else { 0 };
+            let (found, expected) = (share(&stage, operation) - loaded, thousandth * 2);
+            assert!(
+                found.abs_diff(expected) < 90,
+                "{workload}: {found} {operation}, expected about {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_trace_is_done_again_as_it_was() {
+    let path =
+        std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("trace-{}", std::process::id()));
+    let trace = "0,put,a,300\n100000,get,a\n200000,update,b,500\n200000,delete,a\n2500000,get,a\n";
+    write(&path, trace);
+    let stage = honest();
+    let counted =
+        stage.run(&format!("--trace {} --connections 4 --keep --warmup 0s", path.display())).expect("a run");
+    remove(&path);
+    let ok = |kind: Kind| counted.recorder.kinds.get(&kind).map_or(0, |stats| stats.ok);
+    assert_eq!(
+        [Kind::Put, Kind::Get, Kind::Update, Kind::Delete].map(ok),
+        [1, 2, 1, 1],
+        "{:?}",
+        counted.recorder
+    );
+    let items = &stage.fake.state.borrow().items;
+    assert_eq!(items.len(), 1, "a was deleted");
+    assert_eq!(items["k0000000000000001"]["d"]["S"].as_str().expect("S").len(), 500 - 4 - 17 - 2);
+    let seconds = counted.recorder.series.as_ref().expect("a series").all_kinds();
+    assert_eq!(seconds.keys().collect::<Vec<_>>(), [&0, &2]);
+}
+
+#[test]
+fn sampled_requests_are_told_their_stages_and_silence_is_counted() {
+    for sends_stages in [true, false] {
+        let stage =
+            Stage::new(1, WorldOptions::default(), Behaviour { sends_stages, ..Behaviour::default() });
+        let arguments = "--workload put --requests 100 --connections 1 --stages-every 10";
+        let counted = stage.run(arguments).expect("a run");
+        let stages = &counted.recorder.stages[&Kind::Put];
+        assert_eq!((stages.count, stages.silent), if sends_stages { (10, 0) } else { (0, 10) });
+        let measurement = Measurement::new("run", &stage.plan(arguments), &counted);
+        let told = measurement.operations[0].stages.as_ref().expect("it was asked");
+        let means: Vec<(&str, f64)> =
+            told.stages.iter().map(|one| (one.stage.as_str(), one.mean_us)).collect();
+        let expected: &[(&str, f64)] = if sends_stages { &[("parse", 10.0), ("read", 30.0)] } else { &[] };
+        assert_eq!(means, expected);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file that somebody recorded")]
+fn write(path: &std::path::Path, text: &str) {
+    std::fs::write(path, text).expect("a directory for tests");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file of this test")]
+fn remove(path: &std::path::Path) {
+    std::fs::remove_file(path).expect("it was written");
+}

@@ -15,12 +15,18 @@ fn findings(seed: u64, network: NetworkFaults, behaviour: Behaviour, arguments: 
 }
 
 const MIXED: &str = "--workload mixed --keys 40 --requests 1500 --connections 12 --item-bytes 200";
+const NAMED: [&str; 4] = [
+    "--workload dynamodb --keys 60 --requests 1500 --connections 12 --item-bytes 200",
+    "--workload d --keys 60 --requests 1500 --connections 12 --item-bytes 200",
+    "--workload e --keys 60 --requests 800 --connections 12 --item-bytes uniform:100-400",
+    "--workload f --keys 60 --requests 1500 --connections 12 --item-bytes 200",
+];
 const UNIQUE: &str = "--workload put --preload 20 --requests 300 --connections 12 --item-bytes 200";
 
 #[test]
 fn an_honest_server_is_never_accused() {
     for seed in 0..5 {
-        for arguments in [MIXED, UNIQUE] {
+        for arguments in NAMED.into_iter().chain([MIXED, UNIQUE]) {
             let findings = findings(seed, NetworkFaults::default(), Behaviour::default(), arguments);
             assert_eq!((findings.wrong, findings.examples), (0, vec![]), "seed {seed}");
             assert!(findings.checked >= 40, "seed {seed}: {} reads", findings.checked);
@@ -40,7 +46,7 @@ fn an_unlucky_server_is_not_accused_either() {
     };
     let network = NetworkFaults { reset: Chance::per_mille(2), ..NetworkFaults::default() };
     for seed in 0..5 {
-        for arguments in [MIXED, UNIQUE] {
+        for arguments in NAMED.into_iter().chain([MIXED, UNIQUE]) {
             let findings = findings(seed, network.clone(), unlucky.clone(), arguments);
             assert_eq!((findings.wrong, findings.examples), (0, vec![]), "seed {seed}");
         }
@@ -83,4 +89,29 @@ fn changed_content_is_found() {
 #[test]
 fn another_item_is_found() {
     accused(Behaviour { swaps_every: 50, ..Behaviour::default() }, MIXED, "the answer is item");
+}
+
+#[test]
+fn a_condition_that_nobody_looked_at_is_found() {
+    accused(
+        Behaviour { ignores_conditions: true, ..Behaviour::default() },
+        NAMED[0],
+        "a condition held that could not",
+    );
+}
+
+#[test]
+fn an_item_that_a_query_leaves_out_is_found() {
+    accused(Behaviour { leaves_out_every: 20, ..Behaviour::default() }, NAMED[2], "is missing");
+}
+
+#[test]
+fn a_lost_write_is_found_in_every_mix_that_reads_it_again() {
+    for arguments in [NAMED[0], NAMED[3]] {
+        accused(
+            Behaviour { loses_every: 25, ..Behaviour::default() },
+            arguments,
+            "an acknowledged write is missing",
+        );
+    }
 }

@@ -44,7 +44,10 @@ impl Served {
     /// A run against it.
     fn run(&self, arguments: &str) -> anyhow::Result<Report> {
         let scratch = env!("CARGO_TARGET_TMPDIR");
-        let line = format!("--endpoint http://{} --quiet --data-dir {scratch} {arguments}", self.address);
+        let line = format!(
+            "--endpoint http://{} --quiet --limits 0s --data-dir {scratch} {arguments}",
+            self.address
+        );
         run(options(&line))
     }
 }
@@ -89,13 +92,13 @@ fn the_suite_measures_all_of_its_figures() {
     assert_eq!(names, [&figures[..], &["load 300 items", "get among 300, 64 connections"]].concat());
     let load = &report.measurements[4].operations[0];
     assert_eq!((load.operation.as_str(), load.items), ("BatchWriteItem", 300));
-    assert_eq!(report.limits.len(), 4);
+    assert_eq!(report.limits.len(), 8);
     assert!(report.limits.iter().all(|limit| limit.per_second > 0.0), "{:?}", report.limits);
     let when: Vec<&str> = report.memory.iter().map(|memory| memory.when.as_str()).collect();
     assert_eq!(when, ["idle", "300 items of 200 bytes"]);
     assert_eq!(report.start_ms, None, "the server had been there before");
     let markdown = report.to_markdown();
-    assert!(markdown.contains("put, 1 connection: p50 over its limit"), "{markdown}");
+    assert!(markdown.contains("put, 1 connection: PutItem p50 over its limit"), "{markdown}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn head(text: &str) -> Result<Option<Head>, Broken> {
 #[test]
 fn a_head_says_status_length_and_whether_to_close() {
     let text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx-other: 1\r\n\r\n";
-    let expected = Head { status: 200, body: text.len()..text.len() + 5, close: false };
+    let expected = Head { status: 200, body: text.len()..text.len() + 5, close: false, ledger: None };
     assert_eq!(head(text), Ok(Some(expected)));
     let closing = head("HTTP/1.1 400 Bad Request\r\ncontent-length:0\r\nConnection: Close\r\n\r\n");
     assert!(matches!(closing, Ok(Some(Head { status: 400, close: true, .. }))));
@@ -51,4 +51,11 @@ fn answers_are_sorted_by_what_they_mean_for_a_write() {
     );
     assert_eq!(sort(503, b"<html>"), Answer::Failed("Http503".into()));
     assert_eq!(sort(302, b""), Answer::Failed("Http302".into()));
+}
+
+#[test]
+fn a_ledger_is_found_in_the_head() {
+    let text = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nX-Torc-Trace: read;dur=1.0, total;dur=1.0\r\n\r\n";
+    let head = head(text).expect("HTTP").expect("a whole head");
+    assert_eq!(&text[head.ledger.expect("it has one")], "read;dur=1.0, total;dur=1.0");
 }

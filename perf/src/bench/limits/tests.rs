@@ -1,15 +1,14 @@
 //! Limits of a world whose limits are known.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use runtime::sim::{DiskFaults, NetworkFaults, Span, World, WorldOptions};
+use runtime::sim::{NetworkFaults, Span, World, WorldOptions};
 
 use super::*;
 
 fn world() -> World {
-    let disk = DiskFaults { write: Span::micros(100, 100), ..DiskFaults::default() };
     let network = NetworkFaults { local_delay: Span::micros(10, 10), ..NetworkFaults::default() };
-    World::new(1, WorldOptions { disk, network, ..WorldOptions::default() })
+    World::new(1, WorldOptions { network, ..WorldOptions::default() })
 }
 
 fn check(limit: &Limit, name: &str, per_second: f64, micros: f64) {
@@ -20,30 +19,22 @@ fn check(limit: &Limit, name: &str, per_second: f64, micros: f64) {
 }
 
 #[test]
-fn the_device_is_measured_at_each_depth_and_left_clean() {
-    let world = world();
-    let node = world.node("n");
-    let rt = world.runtime(node);
-    let limits = world.block_on(async {
-        rt.create_dir(Path::new("/d")).await.expect("a directory");
-        device(&rt, Path::new("/d"), Duration::from_millis(100)).await.expect("a disk that works")
-    });
-    check(&limits[0], "1 in flight", 10_000.0, 100.0);
-    check(&limits[1], "4 in flight", 40_000.0, 100.0);
-    assert_eq!(world.disk(node).files(), []);
+fn the_device_and_the_raw_loop_are_measured_and_nothing_is_left() {
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory on a real disk");
+    let each = Duration::from_millis(20);
+    let limits = device(dir.path(), each).expect("a disk that works");
+    let shapes: Vec<(LimitWork, usize)> = limits.iter().map(|limit| (limit.work, limit.depth)).collect();
+    let expected = [(LimitWork::Write, 1), (LimitWork::Write, 4), (LimitWork::Read, 1), (LimitWork::Read, 4)];
+    assert_eq!(shapes, expected);
+    assert!(dir.path().read_dir().expect("it is there").next().is_none());
+    let loops = raw_loopback(&[1, 8], each).expect("loopback");
+    assert!(limits.iter().chain(&loops).all(|limit| limit.per_second > 0.0 && limit.latency_us.p50 > 0.0));
+    assert_eq!(loops.iter().map(|limit| limit.depth).collect::<Vec<_>>(), [1, 8]);
 }
 
 #[test]
-fn a_disk_that_fails_is_an_error() {
-    let world = world();
-    let node = world.node("n");
-    let rt = world.runtime(node);
-    world.disk(node).change_faults(|faults| faults.bytes_max = 1 << 20);
-    let failed = world.block_on(async {
-        rt.create_dir(Path::new("/d")).await.expect("a directory");
-        device(&rt, Path::new("/d"), Duration::from_millis(100)).await
-    });
-    assert!(failed.is_err());
+fn a_directory_that_is_not_there_is_an_error() {
+    device(Path::new("/nowhere/at/all"), Duration::from_millis(1)).expect_err("there is no such directory");
 }
 
 #[test]
@@ -56,7 +47,8 @@ fn the_loop_is_measured_on_one_core_and_on_two() {
         world.start(node, cores, |rt| {
             let (limits, ended) = (limits.clone(), ended.clone());
             async move {
-                let found = loopback(&rt, Duration::from_millis(20)).await.expect("a loop that works");
+                let found =
+                    loopback(&rt, &[1, 64], Duration::from_millis(20)).await.expect("a loop that works");
                 limits.borrow_mut().extend(found);
                 ended.set(ended.get() + 1);
             }

@@ -30,7 +30,7 @@ fn defaults_stay_on_this_computer_and_clean_up() {
     assert!(plan.create && plan.remove && !plan.verify);
     assert_eq!(
         (plan.work, plan.key_count, plan.preload),
-        (Work::Mixed { reads_percent: 50 }, 100_000, 100_000)
+        (Work::Mix(Mix::reads_and_writes(50)), 100_000, 100_000)
     );
     assert_eq!((plan.connections, plan.pace), (64, Pace::Closed));
 }
@@ -43,11 +43,11 @@ fn workloads_name_their_keys() {
     };
     assert_eq!(shape("--workload put"), (Work::PutUnique, 0, 0));
     assert_eq!(shape("--workload put --preload 10"), (Work::PutUnique, 10, 10));
-    assert_eq!(shape("--workload put --keys 5"), (Work::PutChosen, 5, 0));
-    assert_eq!(shape("--workload put --keys 5 --preload 9"), (Work::PutChosen, 5, 5));
-    assert_eq!(shape("--workload get --keys 5"), (Work::Get, 5, 5));
-    assert_eq!(shape("--workload get --preload 6"), (Work::Get, 6, 6));
-    assert_eq!(shape("--workload get --keys 5 --reuse"), (Work::Get, 5, 0));
+    assert_eq!(shape("--workload put --keys 5"), (Work::Mix(Mix::reads_and_writes(0)), 5, 0));
+    assert_eq!(shape("--workload put --keys 5 --preload 9"), (Work::Mix(Mix::reads_and_writes(0)), 5, 5));
+    assert_eq!(shape("--workload get --keys 5"), (Work::Mix(Mix::reads_and_writes(100)), 5, 5));
+    assert_eq!(shape("--workload get --preload 6"), (Work::Mix(Mix::reads_and_writes(100)), 6, 6));
+    assert_eq!(shape("--workload get --keys 5 --reuse"), (Work::Mix(Mix::reads_and_writes(100)), 5, 0));
     assert_eq!(shape("--workload load --keys 8"), (Work::Load, 8, 0));
 }
 
@@ -66,9 +66,41 @@ fn zipf_and_verify_are_carried_over() {
 }
 
 #[test]
+fn workloads_with_a_name_bring_their_keys_sizes_and_table() {
+    let a = plan("--workload a --keys 500");
+    assert_eq!((a.work, a.key_count, a.preload), (Work::Mix(Mix::ycsb('a')), 500, 500));
+    assert_eq!((a.choice, a.sizes, a.group_items), (Choice::Zipf { skew: 0.99 }, Sizes::Fixed(1024), None));
+    assert_eq!(plan("--workload d").choice, Choice::Latest { skew: 0.99 });
+    assert_eq!(plan("--workload d --choice uniform").choice, Choice::Uniform);
+    assert_eq!(plan("--workload e").group_items, Some(GROUP_ITEMS));
+    assert_eq!(plan("--workload e --group-items 10").group_items, Some(10));
+    let mix = plan("--workload dynamodb");
+    assert_eq!(mix.sizes, Sizes::LogNormal { median: 600, sigma: 1.2, max: 65536 });
+    let hot = Choice::HotSet { keys_percent: 10.0, operations_percent: 90.0 };
+    assert_eq!(plan("--choice hot-set --hot-keys 10 --hot-operations 90").choice, hot);
+}
+
+#[test]
+fn a_report_asks_for_stages_unless_told_otherwise() {
+    assert_eq!(plan("").stages_every, 0);
+    assert_eq!(plan("--report out").stages_every, STAGES_EVERY_DEFAULT);
+    assert_eq!(plan("--report out --stages-every 0").stages_every, 0);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_what_to_do() {
     let cases = [
-        ("--endpoint https://127.0.0.1:1", "plain http"),
+        ("--endpoint ftp://127.0.0.1:1", "http://HOST:PORT or https://HOST"),
+        ("--endpoint https://127.0.0.1:1 --ca-file /nowhere", "--ca-file: cannot read /nowhere"),
+        ("--trace /nowhere", "--trace: cannot read /nowhere"),
+        ("--workload a --keys 5 --preload 4", "reads need their items"),
+        ("--workload load --sweep", "is measured once"),
+        ("--rounds 2", "--rounds 2: must be 3"),
+        ("--hot-keys 0", "--hot-keys 0: between"),
+        ("--hot-operations 101", "--hot-operations 101: 0 to 100"),
+        ("--expected-interval 10us --connections 0", "--connections 0"),
+        ("--expected-interval 0s", "--expected-interval: at least"),
+        ("--item-bytes some", "--item-bytes some: write bytes, uniform:"),
         ("--endpoint http://127.0.0.1:1/path", "no path"),
         ("--workload get --keys 5 --preload 4", "reads need their items"),
         ("--verify --reuse", "--verify needs a table of its own"),
@@ -114,9 +146,9 @@ fn durations_are_written_as_people_write_them() {
 
 #[test]
 fn endpoints_are_hosts_with_or_without_a_port() {
-    let target = Target::parse("http://127.0.0.1:8000/").expect("an endpoint");
+    let target = Target::parse("http://127.0.0.1:8000/", None).expect("an endpoint");
     assert_eq!((target.address.port(), target.host.as_str()), (8000, "127.0.0.1:8000"));
-    assert_eq!(Target::parse("http://127.0.0.1").expect("an endpoint").address.port(), 80);
-    assert_eq!(Target::parse("http://[::1]:81").expect("an endpoint").address.port(), 81);
-    assert!(Target::parse("127.0.0.1:8000").is_err());
+    assert_eq!(Target::parse("http://127.0.0.1", None).expect("an endpoint").address.port(), 80);
+    assert_eq!(Target::parse("http://[::1]:81", None).expect("an endpoint").address.port(), 81);
+    assert!(Target::parse("127.0.0.1:8000", None).is_err());
 }

@@ -21,3 +21,20 @@ fn every_stage_comes_back_as_itself() {
         assert_eq!(counters.stage(), stage);
     }
 }
+
+#[test]
+fn the_line_has_the_slowest_since_the_last_one_and_the_bar_its_length() {
+    let counters = Counters::default();
+    counters.expect_time(Duration::from_secs(10));
+    counters.took(Duration::from_millis(3));
+    counters.took(Duration::from_millis(7));
+    counters.took(Duration::from_millis(5));
+    let line = || describe(&counters, "a", (Mono(0), 0), (Mono(500_000_000), 0));
+    assert!(line().contains("slowest 7.0 ms,"));
+    assert!(!line().contains("slowest"), "nothing since");
+    assert_eq!(counters.way(Duration::from_secs(4)), (10_000_000, 4_000_000));
+    assert_eq!(counters.way(Duration::from_secs(11)), (10_000_000, 10_000_000));
+    counters.enter(Stage::Preload, 100);
+    counters.ok(30);
+    assert_eq!(counters.way(Duration::from_secs(4)), (100, 30));
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use runtime::Mono;
 
 use super::super::options::tests::options;
-use super::super::recorder::{Kind, Recorder, Times};
+use super::super::recorder::{Recorder, Times};
 use super::*;
 
 fn host() -> Host {
@@ -60,7 +60,7 @@ fn json_has_the_fields_that_programs_rely_on_and_comes_back() {
     assert_eq!(operation["errors"]["Timeout"], 1);
     assert_eq!(operation["per_second"], 500.0);
     for times in ["response_us", "service_us"] {
-        for field in ["count", "min", "mean", "p50", "p90", "p99", "p999", "max"] {
+        for field in ["count", "min", "mean", "p50", "p90", "p95", "p99", "p999", "p9999", "p99999", "max"] {
             assert!(operation[times][field].is_number(), "{times}.{field}");
         }
     }
@@ -75,7 +75,10 @@ fn the_table_has_throughput_percentiles_and_errors() {
     assert!(text.contains("torc 0.1.0 (abcdef), 2 x CPU, 24 GiB, Linux 6.1"), "{text}");
     let row = text.lines().find(|line| line.starts_with("put, 64 connections  ")).expect("a row");
     let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
-    assert_eq!(cells, ["put, 64 connections", "PutItem", "500", "100 µs", "100 µs", "100 µs", "2.00 s", "1"]);
+    assert_eq!(
+        cells,
+        ["put, 64 connections", "PutItem", "500", "100 µs", "100 µs", "100 µs", "2.00 s", "2.00 s", "1"]
+    );
     assert!(text.contains("1 PutItem failed: Timeout"), "{text}");
 }
 
@@ -101,7 +104,6 @@ fn one_connection_is_held_against_what_the_hardware_takes() {
     let mut report = report(1000, None);
     report.limits.push(limit("write", LimitWork::Write, 60.0));
     report.limits.push(limit("trip", LimitWork::RoundTrip, 20.0));
-    assert_eq!(report.distances(), [], "with 64 connections a request waits for others");
     report.measurements[0].connections = 1;
     let (_, put) = report.distances().remove(0);
     assert_eq!(put, "1.3 = 100 µs / 80 µs (round trip and write)");
@@ -127,4 +129,31 @@ fn numbers_are_written_for_people() {
         ["0", "999", "1,000", "25,113", "1,234,567"]
     );
     assert_eq!([12.3, 1500.0, 2_500_000.0].map(time), ["12 µs", "1.50 ms", "2.50 s"]);
+}
+
+#[test]
+fn a_closed_loop_is_corrected_for_what_was_not_asked() {
+    // One of 1000 answers took a second, all others 1 ms: a user who asks every millisecond would have waited 999, 998, 997 ms and so on.
+    let mut times = histogram();
+    times.record_n(1_000_000, 999).expect("in range");
+    times.record(1_000_000_000).expect("in range");
+    let corrected = corrected(&times, Duration::from_millis(1));
+    assert_eq!(corrected.len(), 1999);
+    let at = |quantile| corrected.value_at_quantile(quantile) as f64 / 1e9;
+    // Half of them are spread evenly over the second.
+    for (quantile, expected) in [(0.75, 0.5), (0.95, 0.9), (0.995, 0.99)] {
+        assert!((at(quantile) - expected).abs() < 0.005, "{quantile}: {}", at(quantile));
+    }
+    assert_eq!(times.value_at_quantile(0.99) / 1_000_000, 1, "what was measured says nothing of it");
+}
+
+#[test]
+fn a_curve_has_ten_points_for_each_nine_that_was_measured() {
+    let mut times = histogram();
+    (1..=1000).for_each(|micros| times.record(micros * 1000).expect("in range"));
+    let curve = curve(&times);
+    assert!((30..=34).contains(&curve.len()), "{}", curve.len());
+    let (quantile, micros) = curve[20];
+    assert!((quantile - 0.99).abs() < 1e-9 && (micros - 990.0).abs() < 1.0, "{quantile} {micros}");
+    assert!(curve.is_sorted_by(|one, two| one.0 < two.0 && one.1 <= two.1));
 }

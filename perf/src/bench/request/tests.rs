@@ -39,7 +39,7 @@ fn a_put_carries_key_version_and_exactly_the_bytes_asked_for() {
         let requests = requests(&format!("--workload put --table my.table --item-bytes {item_bytes}"));
         for version in [1, 9, 10, 99, 1_230_000, u64::from(u32::MAX)] {
             let mut request = Vec::new();
-            requests.put(&mut request, 42, version);
+            requests.put(&mut request, 42, version, Demand::Nothing, 0);
             let (operation, body) = parse(&request);
             assert_eq!(operation, "PutItem");
             assert_eq!(body["TableName"], "my.table");
@@ -67,7 +67,7 @@ fn a_get_names_its_key_and_its_consistency() {
 fn a_batch_carries_every_item_whole() {
     let mut request = Vec::new();
     let requests = requests("--workload load --table abc");
-    requests.batch(&mut request, [1, 3, 5].into_iter(), 1);
+    requests.batch(&mut request, [1, 3, 5].into_iter().map(|key| (key, 1)));
     let (operation, body) = parse(&request);
     assert_eq!(operation, "BatchWriteItem");
     let puts = body["RequestItems"]["abc"].as_array().expect("a list");
@@ -92,10 +92,77 @@ fn table_requests_are_whole() {
 }
 
 #[test]
+fn a_sort_key_is_in_the_table_the_items_and_their_bytes() {
+    let requests = requests("--workload e --table abc --item-bytes 200");
+    let (_, table) = parse(&requests.create_table());
+    assert_eq!(table["KeySchema"][1], serde_json::json!({"AttributeName": "sk", "KeyType": "RANGE"}));
+    assert_eq!(table["AttributeDefinitions"][1]["AttributeName"], "sk");
+    let mut request = Vec::new();
+    requests.put(&mut request, 3042, 7, Demand::Nothing, 0);
+    let (_, put) = parse(&request);
+    assert_eq!(
+        (&put["Item"]["pk"]["S"], &put["Item"]["sk"]["S"]),
+        (&"k0000000000000003".into(), &"s00000042".into())
+    );
+    assert_eq!(charged(&put["Item"]), 200);
+    let contents = requests.contents();
+    assert_eq!(contents.key_of("k0000000000000003", Some("s00000042")), Some(3042));
+    assert_eq!(contents.key_of("k0000000000000003", None), None);
+    assert_eq!(contents.group_end(3042), 3999);
+}
+
+#[test]
+fn a_query_goes_on_from_its_item() {
+    let mut request = Vec::new();
+    requests("--workload e --consistent").query(&mut request, 3042, 17);
+    let (operation, body) = parse(&request);
+    assert_eq!((operation.as_str(), &body["Limit"]), ("Query", &17.into()));
+    assert_eq!(body["KeyConditionExpression"], "pk = :p AND sk >= :s");
+    let values = serde_json::json!({":p": {"S": "k0000000000000003"}, ":s": {"S": "s00000042"}});
+    assert_eq!((&body["ExpressionAttributeValues"], &body["ConsistentRead"]), (&values, &true.into()));
+}
+
+#[test]
+fn the_other_operations_name_their_items() {
+    let (mut request, plain) = (Vec::new(), requests("--workload put --table abc --item-bytes 100"));
+    plain.update(&mut request, 5, 9, 0);
+    let (operation, body) = parse(&request);
+    assert_eq!((operation.as_str(), &body["UpdateExpression"]), ("UpdateItem", &"SET v = :v, d = :d".into()));
+    assert_eq!(body["ExpressionAttributeValues"][":v"]["N"], "9");
+    let filler = std::str::from_utf8(plain.contents().filler(5, 9)).expect("letters");
+    assert_eq!(body["ExpressionAttributeValues"][":d"]["S"], filler);
+    plain.delete(&mut request, 5);
+    assert_eq!(parse(&request).1["Key"]["pk"]["S"], "k0000000000000005");
+    plain.batch_get(&mut request, [1, 2].into_iter());
+    let (operation, body) = parse(&request);
+    assert_eq!(operation, "BatchGetItem");
+    assert_eq!(body["RequestItems"]["abc"]["Keys"].as_array().map(Vec::len), Some(2));
+    for (demand, expected) in
+        [(Demand::Exists, "attribute_exists(pk)"), (Demand::Absent, "attribute_not_exists(pk)")]
+    {
+        plain.put(&mut request, 5, 1, demand, 300);
+        let (_, body) = parse(&request);
+        assert_eq!(body["ConditionExpression"], expected);
+        assert_eq!(charged(&body["Item"]), 300, "a size that was asked for");
+    }
+}
+
+#[test]
+fn a_finished_request_can_ask_for_its_stages() {
+    let mut request = Vec::new();
+    requests("--workload get").get(&mut request, 7);
+    let before = parse(&request);
+    Requests::ask_for_stages(&mut request);
+    assert_eq!(parse(&request), before);
+    assert!(request.windows(19).any(|part| part == b"\r\nx-torc-trace: 1\r\n"));
+}
+
+#[test]
 fn fillers_differ_by_key_version_and_seed_and_repeat_otherwise() {
-    let contents = Contents::new(1024, 1);
-    assert_eq!(contents.filler(1, 1), Contents::new(1024, 1).filler(1, 1));
-    assert_ne!(contents.filler(1, 1), contents.filler(2, 1));
-    assert_ne!(contents.filler(1, 1), contents.filler(1, 2));
-    assert_ne!(contents.filler(1, 1), Contents::new(1024, 2).filler(1, 1));
+    let contents = |seed| Contents::new(crate::bench::sizes::Sizes::Fixed(1024).lay_out(), None, seed);
+    let one = contents(1);
+    assert_eq!(one.filler(1, 1), contents(1).filler(1, 1));
+    assert_ne!(one.filler(1, 1), one.filler(2, 1));
+    assert_ne!(one.filler(1, 1), one.filler(1, 2));
+    assert_ne!(one.filler(1, 1), contents(2).filler(1, 1));
 }

@@ -5,7 +5,7 @@ use super::*;
 fn slots(pace: Pace, seconds: u64, seed: u64) -> Vec<u64> {
     let end = Mono(seconds * 1_000_000_000);
     let mut schedule = Schedule::new(pace, Mono(0), end, Chance::new(seed, 0));
-    std::iter::from_fn(|| schedule.take(Mono(7))).map(|due| due.0).collect()
+    std::iter::from_fn(|| schedule.take(Mono(7))).map(|(due, _)| due.0).collect()
 }
 
 #[test]
@@ -40,8 +40,8 @@ fn poisson_slots_repeat_under_the_same_seed_only() {
 #[test]
 fn a_closed_loop_is_due_at_once_until_the_end() {
     let mut schedule = Schedule::new(Pace::Closed, Mono(10), Mono(20), Chance::new(1, 0));
-    assert_eq!(schedule.take(Mono(10)), Some(Mono(10)));
-    assert_eq!(schedule.take(Mono(19)), Some(Mono(19)));
+    assert_eq!(schedule.take(Mono(10)), Some((Mono(10), 0)));
+    assert_eq!(schedule.take(Mono(19)), Some((Mono(19), 1)));
     assert_eq!(schedule.take(Mono(20)), None);
 }
 
@@ -49,4 +49,13 @@ fn a_closed_loop_is_due_at_once_until_the_end() {
 fn parts_add_up_to_the_whole() {
     assert_eq!(Pace::Constant { per_second: 900.0 }.part(3), Pace::Constant { per_second: 300.0 });
     assert_eq!(Pace::Closed.part(3), Pace::Closed);
+}
+
+#[test]
+fn recorded_slots_are_where_they_were() {
+    let pace = Pace::Recorded { per_second: 3.0 };
+    let slots = [0, 120, 120, 900].map(Duration::from_nanos).to_vec();
+    let mut schedule = Schedule::new(pace, Mono(50), Mono(900), Chance::new(1, 0)).with_slots(slots);
+    let taken: Vec<_> = std::iter::from_fn(|| schedule.take(Mono(7))).collect();
+    assert_eq!(taken, [(Mono(50), 0), (Mono(170), 1), (Mono(170), 2)], "the last one lies beyond the end");
 }

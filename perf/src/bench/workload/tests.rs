@@ -8,13 +8,17 @@ fn plan(arguments: &str) -> Plan {
 }
 
 fn contents() -> Contents {
-    Contents::new(1024, 1)
+    Contents::new(crate::bench::sizes::Sizes::Fixed(1024).lay_out(), None, 1)
 }
 
 /// What a server answers to GetItem of `key` that holds `version`.
 fn item(contents: &Contents, key: u64, version: u64) -> String {
     let filler = std::str::from_utf8(contents.filler(key, version)).expect("letters");
     format!(r#"{{"Item":{{"d":{{"S":"{filler}"}},"pk":{{"S":"k{key:016}"}},"v":{{"N":"{version}"}}}}}}"#)
+}
+
+fn put(key: u64, version: u64) -> Operation {
+    Operation::Put { key, version, demand: Demand::Nothing, size: 0 }
 }
 
 fn done(body: &str) -> End<'_> {
@@ -38,15 +42,15 @@ fn shares_add_up_and_own_keys_do_not_overlap() {
 fn unique_puts_go_on_after_what_was_loaded() {
     let part = Part { index: 1, count: 2 };
     let mut workload = Workload::measured(&plan("--workload put --preload 4"), part, 1);
-    let keys: Vec<Operation> = (0..2).filter_map(|_| workload.start()).collect();
-    assert_eq!(keys, [Operation::Put { key: 5, version: 1 }, Operation::Put { key: 7, version: 1 }]);
+    let keys: Vec<Operation> = (0..2).filter_map(|_| workload.start(0)).collect();
+    assert_eq!(keys, [put(5, 1), put(7, 1)]);
 }
 
 #[test]
 fn a_load_covers_every_key_once_and_ends() {
     let part = Part { index: 0, count: 1 };
     let mut workload = Workload::measured(&plan("--workload load --keys 60"), part, 1);
-    let batches: Vec<Operation> = std::iter::from_fn(|| workload.start()).collect();
+    let batches: Vec<Operation> = std::iter::from_fn(|| workload.start(0)).collect();
     let batch = |first, count| Operation::Batch { first, count };
     assert_eq!(batches, [batch(0, 25), batch(25, 25), batch(50, 10)]);
     assert_eq!((batch(0, 25).kind(), batch(0, 1).kind()), (Kind::Batch, Kind::Put));
@@ -55,7 +59,7 @@ fn a_load_covers_every_key_once_and_ends() {
 #[test]
 fn mixed_reads_as_often_as_it_was_told() {
     let mut workload = Workload::measured(&plan("--workload mixed --reads-percent 80"), Part::WHOLE, 1);
-    let reads = (0..10_000).filter(|_| matches!(workload.start(), Some(Operation::Get { .. }))).count();
+    let reads = (0..10_000).filter(|_| matches!(workload.start(0), Some(Operation::Get { .. }))).count();
     assert!((7_800..8_200).contains(&reads), "{reads}");
 }
 
@@ -64,7 +68,7 @@ fn requests_are_bounded_over_all_cores() {
     let plan = plan("--workload get --requests 7");
     let count = |index| {
         let mut workload = Workload::measured(&plan, Part { index, count: 2 }, 1);
-        std::iter::from_fn(|| workload.start()).count()
+        std::iter::from_fn(|| workload.start(0)).count()
     };
     assert_eq!((count(0), count(1)), (4, 3));
 }
@@ -83,12 +87,12 @@ fn an_answer_without_the_item_is_an_error_of_a_read() {
 #[test]
 fn loading_insists_until_it_fails() {
     let mut workload = Workload::preload(&plan("--workload get"), Part::WHOLE);
-    let batch = workload.start().expect("a batch");
+    let batch = workload.start(0).expect("a batch");
     let left = r#"{"UnprocessedItems":{"t":[{}]}}"#;
     assert_eq!(workload.settle(&contents(), &batch, &done(left)), Ruling::Again("UnprocessedItems".into()));
     assert_eq!(workload.settle(&contents(), &batch, &done(r#"{"UnprocessedItems":{}}"#)), Ruling::Fine);
     workload.fail(&batch, "UnprocessedItems");
-    assert_eq!(workload.start(), None);
+    assert_eq!(workload.start(0), None);
     let failure = workload.failure().expect("it failed");
     assert_eq!(failure, "loading: BatchWriteItem failed 10 times, at last with UnprocessedItems");
 }
@@ -126,11 +130,11 @@ fn verification_accepts_what_was_written_and_nothing_else() {
 fn every_known_key_is_read_back_once() {
     let part = Part { index: 1, count: 2 };
     let mut workload = Workload::measured(&plan("--workload put --preload 6 --verify"), part, 1);
-    let new = workload.start().expect("a put");
-    assert_eq!(new, Operation::Put { key: 7, version: 1 });
+    let new = workload.start(0).expect("a put");
+    assert_eq!(new, put(7, 1));
     workload.settle(&contents(), &new, &done("{}"));
     let (mut workload, keys) = workload.read_back().expect("a ledger");
-    let reads: Vec<Operation> = std::iter::from_fn(|| workload.start()).collect();
+    let reads: Vec<Operation> = std::iter::from_fn(|| workload.start(0)).collect();
     assert_eq!(reads, [1, 3, 5, 7].map(|key| Operation::Get { key, floor: 1 }));
     assert_eq!(keys, 4);
 }
@@ -138,6 +142,6 @@ fn every_known_key_is_read_back_once() {
 #[test]
 fn a_key_that_is_being_written_is_read_instead() {
     let mut workload = Workload::measured(&plan("--workload put --keys 1 --verify"), Part::WHOLE, 1);
-    assert_eq!(workload.start(), Some(Operation::Put { key: 0, version: 1 }));
-    assert_eq!(workload.start(), Some(Operation::Get { key: 0, floor: 0 }));
+    assert_eq!(workload.start(0), Some(put(0, 1)));
+    assert_eq!(workload.start(0), Some(Operation::Get { key: 0, floor: 0 }));
 }
