@@ -237,6 +237,15 @@ impl Group {
         self.guarded(|raw| raw.tick()).map(drop)
     }
 
+    /// Whether its next tick makes it stand for election.
+    pub(crate) fn is_about_to_stand(&self) -> bool {
+        let raft = &self.raw.raft;
+        !self.is_leader()
+            && self.installing.is_none()
+            && raft.promotable()
+            && raft.election_elapsed + 1 >= raft.randomized_election_timeout()
+    }
+
     /// A peer's message. What does not make sense is ignored: it is late, or not ours.
     pub(crate) fn step(&mut self, now: Mono, letter: Letter) -> Result<(), Closed> {
         if self.closed {

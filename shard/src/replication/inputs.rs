@@ -13,6 +13,10 @@ use model::ring::{NodeId, Place, VnodeId};
 use runtime::sync::{Notify, Receiver, oneshot, timeout};
 use runtime::{Mono, Runtime};
 
+/// Groups of a shard that begin to stand for election at one tick; others wait for the next one. When all of 10,000 begin at once, as at a first start, and the machine has
+/// little time for them, the votes come after the next election has begun, and so on: nobody is ever elected.
+const CANDIDATES_AT_ONCE: usize = 64;
+
 impl<R: Runtime> Cluster<R> {
     /// Takes a command for the next turn, if this shard leads the vnode in the proposal's term.
     pub fn propose(&self, proposal: Proposal) -> Result<Receiver<Result<(), Undone>>, Refused> {
@@ -196,12 +200,17 @@ impl<R: Runtime> Cluster<R> {
         let mut expired = Vec::new();
         let mut closed = Vec::new();
         let awake: Vec<VnodeId> = self.awake.borrow().iter().copied().collect();
+        let mut candidates = 0;
         {
             let mut groups = self.groups.borrow_mut();
             for vnode in awake {
                 let Some(replica) = groups.get_mut(&vnode) else { continue };
                 self.sleep.borrow().count_pulses(replica);
-                let ticked = replica.group.tick(now).and_then(|()| self.watch_oath(replica, now));
+                let stands = replica.group.is_about_to_stand();
+                candidates += usize::from(stands);
+                let waits = stands && candidates > CANDIDATES_AT_ONCE;
+                let ticked = if waits { Ok(()) } else { replica.group.tick(now) };
+                let ticked = ticked.and_then(|()| self.watch_oath(replica, now));
                 if ticked.is_err() {
                     closed.push(vnode);
                 }
