@@ -205,6 +205,13 @@ pub enum Canary {
     ReleaseUncovered,
 }
 
+impl Canary {
+    /// Whether this bug is planted. Never, where planted bugs are not compiled in: then nothing is left of them.
+    pub(crate) fn is(self, bug: Canary) -> bool {
+        cfg!(any(test, feature = "canaries")) && self == bug
+    }
+}
+
 /// Counters since the log was opened, and its state at this moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {

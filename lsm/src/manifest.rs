@@ -142,7 +142,7 @@ impl<R: Runtime> Manifest<R> {
     /// leaves open whether the edit is on the disk, and the manifest must not be used again.
     pub(crate) async fn append(&mut self, edit: &Edit) -> Result<(), Error> {
         self.edits += 1;
-        if self.canary == Canary::LoseManifestEdit && self.edits.is_multiple_of(3) {
+        if self.canary.is(Canary::LoseManifestEdit) && self.edits.is_multiple_of(3) {
             self.picture.apply(edit).expect(FITS);
             return Ok(());
         }

@@ -90,4 +90,10 @@ pub enum Canary {
     TickDebt,
     /// The lease is kept while leadership is handed over.
     LeaseInTransfer,
+    /// A new leader reads before it has applied what was acknowledged before.
+    LeaseUnapplied,
+    /// In the place of entries that it has let go, a leader sends empty ones.
+    FillGap,
+    /// A membership is left at once for the next one, without both majorities in between.
+    TwoMajorities,
 }

@@ -116,7 +116,7 @@ impl<R: Runtime> Shard<R> {
     /// The term in which this shard leads the vnode of an address.
     pub(crate) fn check_leader(&self, address: Address<'_>) -> Result<u64, Refusal> {
         self.check_owner(address)?;
-        self.replication.leading(address.vnode).ok_or_else(|| self.not_leader(address.vnode))
+        self.replication.may_propose(address.vnode).ok_or_else(|| self.not_leader(address.vnode))
     }
 
     /// Waits until a read here sees every write of the vnode that was acknowledged before; the term in which that holds.

@@ -226,7 +226,8 @@ impl<R: Runtime> Shard<R> {
         let mut heard = self.rt.now();
         while cluster.is_current(install) {
             if !begun {
-                begun = self.wipe(install.vnode).await.is_ok();
+                let planted = cluster.options().canary.is(Canary::ImageOverOld);
+                begun = planted || self.wipe(install.vnode).await.is_ok();
             }
             let pulled = match begun {
                 true => self.pull(cluster, install, &after).await,
@@ -248,7 +249,7 @@ impl<R: Runtime> Shard<R> {
             heard = self.rt.now();
             let Ok(ArchivedReply::Image(part)) = read_reply(&part) else { continue };
             self.take_part(install.vnode, &part.pairs, &mut after).await?;
-            if part.last || cluster.options().canary == Canary::HalfImage {
+            if part.last || cluster.options().canary.is(Canary::HalfImage) {
                 self.settle_tree().await?;
                 cluster.installed(install);
                 return Ok(());

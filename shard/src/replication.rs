@@ -332,6 +332,14 @@ impl<R: Runtime> Replication<R> {
         }
     }
 
+    /// The same, for a proposal.
+    pub fn may_propose(&self, vnode: VnodeId) -> Option<u64> {
+        match self {
+            Replication::Alone(alone) => alone.has(vnode).then_some(TERM),
+            Replication::Cluster(cluster) => cluster.may_propose(vnode),
+        }
+    }
+
     /// The term in which this shard leads a vnode and has applied all that was acknowledged before.
     pub fn leads(&self, vnode: VnodeId) -> Option<u64> {
         match self {

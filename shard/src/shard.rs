@@ -307,6 +307,12 @@ impl<R: Runtime> Shard<R> {
         self.replication.leads(vnode)
     }
 
+    /// Whether it holds the lease of a vnode at this moment: it would answer strong reads. For checkers.
+    #[doc(hidden)]
+    pub fn holds_lease(&self, vnode: VnodeId) -> bool {
+        self.replication.cluster().is_some_and(|cluster| cluster.holds_lease(vnode))
+    }
+
     /// Resolves when leadership of some vnode begins or ends here; never on a node that is alone.
     pub fn leadership_changed(&self) -> impl Future<Output = ()> + use<R> {
         let changed = self.replication.cluster().map(|cluster| cluster.leadership().notified());

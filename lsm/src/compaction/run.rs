@@ -156,7 +156,7 @@ impl<R: Runtime> Inputs<'_, R> {
             return true;
         }
         let Some(deeper) = self.deeper else { return true };
-        if canary == Canary::DropTombstonesEarly {
+        if canary.is(Canary::DropTombstonesEarly) {
             return false;
         }
         deeper.iter().any(|level| {

@@ -277,7 +277,7 @@ async fn sync_names<R: Runtime>(inner: &Inner<R>, head: u64) -> Result<(), Error
 }
 
 async fn sync_dir<R: Runtime>(inner: &Inner<R>) -> Result<(), Error> {
-    if inner.options.canary == Canary::SkipDirSync {
+    if inner.options.canary.is(Canary::SkipDirSync) {
         return Ok(());
     }
     let dir = &inner.options.dir;
@@ -287,7 +287,7 @@ async fn sync_dir<R: Runtime>(inner: &Inner<R>) -> Result<(), Error> {
 }
 
 fn open_options<R: Runtime>(inner: &Inner<R>, create_new: bool) -> OpenOptions {
-    OpenOptions { write: true, create_new, dsync: inner.options.canary != Canary::SkipSync }
+    OpenOptions { write: true, create_new, dsync: !inner.options.canary.is(Canary::SkipSync) }
 }
 
 fn new_segment<R: Runtime>(

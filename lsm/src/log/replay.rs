@@ -192,7 +192,7 @@ impl<R: Runtime> Replay<R> {
     /// Goes on with the successor, whose header says that this segment ends here.
     fn go_on(&mut self, next: &SegmentHeader) -> Result<(), Error> {
         let said = Expected { lsn: next.first_lsn, position: next.position, chain: next.prev_chain };
-        if said != self.expected && self.canary() != Canary::AcceptStale {
+        if said != self.expected && !self.canary().is(Canary::AcceptStale) {
             let what = format!("the segment goes on at {said:?}, the one before ends at {:?}", self.expected);
             return Err(Error::corrupt(&self.chain[self.at + 1].path, 0, what));
         }
@@ -221,7 +221,7 @@ impl<R: Runtime> Replay<R> {
 
     /// The batch at `offset`, if it checks, continues the log, and ends where its segment does at the latest.
     async fn try_batch(&mut self, offset: u64) -> Result<Result<Batch<R::File>, Bad>, Error> {
-        let trusting = self.canary() == Canary::AcceptStale;
+        let trusting = self.canary().is(Canary::AcceptStale);
         let life = if trusting { super::format::Life::NONE } else { self.header(self.at).life };
         let batch = match self.reader().batch(offset, life).await? {
             Ok(batch) => batch,
@@ -229,7 +229,7 @@ impl<R: Runtime> Replay<R> {
         };
         let header = &batch.header;
         let said = Expected { lsn: header.lsn, position: header.position, chain: header.chain };
-        if said != self.expected && !trusting && self.canary() != Canary::ReplayPastTorn {
+        if said != self.expected && !trusting && !self.canary().is(Canary::ReplayPastTorn) {
             return Ok(Err(Bad { offset, what: "the batch does not continue the one before it" }));
         }
         let end = offset + padded(header.length) as u64;
@@ -250,10 +250,10 @@ impl<R: Runtime> Replay<R> {
 
     /// Torn or damaged? (W7) Ends the log before the bad batch, or refuses.
     async fn judge(&mut self, bad: Bad) -> Result<(), Error> {
-        if self.canary() == Canary::ReplayPastTorn && self.skip_torn().await? {
+        if self.canary().is(Canary::ReplayPastTorn) && self.skip_torn().await? {
             return Ok(());
         }
-        if self.canary() != Canary::CutDamage {
+        if !self.canary().is(Canary::CutDamage) {
             self.refuse_damage(&bad).await?;
         }
         self.others.extend(self.chain.drain(self.at + 1..));

@@ -422,7 +422,7 @@ impl<F: File> Tail<F> {
 
     fn seal(&mut self, open: OpenBatch<F::Buffer>) {
         let (life, offset) = (self.tail().life, self.tail().end);
-        let bound = if self.options.canary == Canary::AcceptStale { Life::NONE } else { life };
+        let bound = if self.options.canary.is(Canary::AcceptStale) { Life::NONE } else { life };
         let OpenBatch { mut buffer, length, records } = open;
         let header = BatchHeader {
             length,
@@ -511,7 +511,7 @@ impl<F: File> Tail<F> {
         self.flights[index].done = true;
         self.in_flight -= 1;
         self.pool.give(write.buffer);
-        if self.options.canary == Canary::AckOutOfOrder {
+        if self.options.canary.is(Canary::AckOutOfOrder) {
             self.reach(self.flights[index].reached);
         }
         while self.flights.front().is_some_and(|flight| flight.done) {
@@ -612,7 +612,7 @@ impl<F: File> Tail<F> {
         while self.live.len() >= 2 {
             let (head, next) = (&self.live[0], &self.live[1]);
             let needed = head.coverage.iter().any(|(stream, index)| *index > covered(*stream));
-            let needed = needed && self.options.canary != Canary::ReleaseUncovered;
+            let needed = needed && !self.options.canary.is(Canary::ReleaseUncovered);
             if needed || next.life.seq > self.durable_seq {
                 break;
             }

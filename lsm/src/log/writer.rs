@@ -56,7 +56,7 @@ fn poll_work<R: Runtime>(inner: &Inner<R>, index: usize, context: &mut Context<'
 async fn send<R: Runtime>(inner: &Inner<R>, write: Write<R::File>) {
     let result = write.file.write_at(Rc::clone(&write.buffer), write.offset).await;
     match result {
-        Err(error) if inner.options.canary != Canary::IgnoreWriteError => {
+        Err(error) if !inner.options.canary.is(Canary::IgnoreWriteError) => {
             inner.fail(&format!("{} at byte {}: {error}", write.path.display(), write.offset));
         }
         _ => {

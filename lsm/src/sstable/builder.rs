@@ -200,9 +200,9 @@ impl<R: Runtime> TableBuilder<R> {
             let cut = self.file.truncate(self.meta.size).await;
             cut.map_err(|error| Error::io(&self.path, None, error))?;
         }
-        if self.tables.canary != Canary::SkipTableSync {
+        if !self.tables.canary.is(Canary::SkipTableSync) {
             let synced = self.file.sync().await.map_err(|error| Error::io(&self.path, None, error));
-            if self.tables.canary != Canary::IgnoreSyncError {
+            if !self.tables.canary.is(Canary::IgnoreSyncError) {
                 synced?;
             }
         }
@@ -221,7 +221,7 @@ impl<R: Runtime> TableBuilder<R> {
         self.meta.sequence_max = self.meta.sequence_max.max(entry.sequence);
         self.facts.raw_bytes += (entry.key.len() + entry.value.unwrap_or_default().len()) as u64;
         let hash = filter::hash(entry.key, self.seal.identity);
-        let forget = self.tables.canary == Canary::FilterFalseNegative && hash.is_multiple_of(64);
+        let forget = self.tables.canary.is(Canary::FilterFalseNegative) && hash.is_multiple_of(64);
         self.hashes.push(if forget { !hash } else { hash });
     }
 

@@ -93,7 +93,7 @@ impl<R: Runtime> Tables<R> {
             freeing_bytes: Cell::new(0),
             pinned: Cell::new(0),
             views: Cell::new(0),
-            opener: Opener::default(),
+            opener: Opener::new(options.canary.is(Canary::TrustBlocks)),
             flights,
             open: RefCell::default(),
             open_max: options.tables_open_max.max(1),

@@ -80,10 +80,16 @@ fn checksum(seal: Seal, offset: u64, bytes: &[u8]) -> u32 {
 /// Opens stored blocks. Keeps its decompression state between blocks.
 #[derive(Default)]
 pub(crate) struct Opener {
+    /// A planted bug: checksums are not looked at.
+    is_trusting: bool,
     zstd: RefCell<Option<zstd::bulk::Decompressor<'static>>>,
 }
 
 impl Opener {
+    pub(crate) fn new(is_trusting: bool) -> Opener {
+        Opener { is_trusting, ..Opener::default() }
+    }
+
     /// Verifies the stored block that `handle` names and gives what was put in, in memory of its own.
     pub(crate) fn open(&self, stored: &[u8], seal: Seal, handle: Handle) -> Result<Box<[u8]>, &'static str> {
         assert_eq!(stored.len(), handle.size as usize, "the caller cuts the block by its handle");
@@ -91,10 +97,10 @@ impl Opener {
             return Err("a block that is shorter than its trailer");
         }
         let (covered, found) = stored.split_at(stored.len() - 4);
-        if found != handle.checksum.to_le_bytes() {
+        if found != handle.checksum.to_le_bytes() && !self.is_trusting {
             return Err("the block's checksum is not the one in its index");
         }
-        if checksum(seal, handle.offset, covered) != handle.checksum {
+        if checksum(seal, handle.offset, covered) != handle.checksum && !self.is_trusting {
             return Err("the block's checksum does not match its bytes");
         }
         let (body, trailer) = covered.split_at(covered.len() - 5);

@@ -35,7 +35,7 @@ impl<R: Runtime> Inner<R> {
     /// Puts a change into effect. [`Error::Full`] leaves everything as it was; any other error is final, whether the
     /// edit is on the disk is not known.
     pub(super) async fn commit(&self, change: Change<R>) -> Result<(), Error> {
-        if !change.added.is_empty() && self.options.canary != Canary::SkipDirSync {
+        if !change.added.is_empty() && !self.options.canary.is(Canary::SkipDirSync) {
             let dir = &self.options.dir;
             // Whatever the reason: a sync that failed is never tried again (L1), so this is not `Full`.
             let failed = |error| Error::Io { path: dir.clone(), offset: None, source: Rc::new(error) };

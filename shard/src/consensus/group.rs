@@ -183,6 +183,7 @@ impl Group {
         hard_state.commit = hard_state.commit.max(saved.applied);
         let mut tail = Tail::new(hard_state, saved.conf_state, saved.start);
         tail.append(&saved.entries);
+        tail.fills_gaps = options.canary == Some(Canary::FillGap) && cfg!(any(test, feature = "canaries"));
         assert!(saved.applied <= tail.last(), "applied {}, the log ends at {}", saved.applied, tail.last());
         let config = config(&options, saved.applied);
         let quiet = slog::Logger::root(slog::Discard, slog::o!());
@@ -356,7 +357,7 @@ impl Group {
         let term = self.raw.raft.term;
         self.lease.enter(term);
         self.is_leader()
-            && self.raw.raft.raft_log.term(self.applied) == Ok(term)
+            && (self.raw.raft.raft_log.term(self.applied) == Ok(term) || self.planted(Canary::LeaseUnapplied))
             && self.lease.holds(self.options.peer.0, now, self.members(), self.lease_length())
     }
 
@@ -469,7 +470,11 @@ impl Group {
         }
         let steps = change::decode(&entry.context).ok_or(Closed)?;
         let change = change::to_raft(&steps);
-        let members = self.guarded(|raw| raw.apply_conf_change(&change))?.map_err(|_| Closed)?;
+        let mut members = self.guarded(|raw| raw.apply_conf_change(&change))?.map_err(|_| Closed)?;
+        if self.planted(Canary::TwoMajorities) && !members.voters_outgoing.is_empty() {
+            let leave = change::to_raft(&[]);
+            members = self.guarded(|raw| raw.apply_conf_change(&leave))?.map_err(|_| Closed)?;
+        }
         let own = self.options.peer.0;
         let votes = members.voters.contains(&own) || members.voters_outgoing.contains(&own);
         if self.is_leader() && !votes {
@@ -761,7 +766,7 @@ impl Group {
 
 impl Group {
     fn planted(&self, canary: Canary) -> bool {
-        self.options.canary == Some(canary)
+        cfg!(any(test, feature = "canaries")) && self.options.canary == Some(canary)
     }
 
     /// The library panics.

@@ -29,6 +29,8 @@ pub(super) struct Tail {
     image: Option<SnapshotMetadata>,
     /// Somebody needs an image at least this new.
     image_wanted: Cell<Option<u64>>,
+    /// A planted bug: what was let go is made up.
+    pub(super) fills_gaps: bool,
 }
 
 impl Tail {
@@ -126,6 +128,9 @@ impl Storage for Tail {
         size_max: impl Into<Option<u64>>,
         _: GetEntriesContext,
     ) -> Result<Vec<Entry>> {
+        if low <= self.start.0 && self.fills_gaps {
+            return Ok(vec![Entry { index: low, term: self.start.1, ..Entry::default() }]);
+        }
         if low <= self.start.0 {
             return Err(Error::Store(StorageError::Compacted));
         }
@@ -137,6 +142,9 @@ impl Storage for Tail {
     }
 
     fn term(&self, index: u64) -> Result<u64> {
+        if index < self.start.0 && self.fills_gaps {
+            return Ok(self.start.1);
+        }
         let missing = match index < self.start.0 {
             true => StorageError::Compacted,
             false => StorageError::Unavailable,
@@ -145,7 +153,7 @@ impl Storage for Tail {
     }
 
     fn first_index(&self) -> Result<u64> {
-        Ok(self.start.0 + 1)
+        Ok(if self.fills_gaps { 1 } else { self.start.0 + 1 })
     }
 
     fn last_index(&self) -> Result<u64> {

@@ -127,7 +127,7 @@ impl<R: Runtime> Cluster<R> {
     /// The replicas that were found on the disk.
     pub fn open(parts: ClusterParts<R>, found: Replicas) -> Cluster<R> {
         let ClusterParts { rt, log, wire, place, options, pending_bytes_max, begun, mark, report } = parts;
-        let keeps = options.canary == Canary::KeepLoyalty;
+        let keeps = options.canary.is(Canary::KeepLoyalty);
         let sleep = Sleep::new(rt.random(Purpose::Id), rt.random(Purpose::Id), keeps);
         let cluster = Cluster {
             durable: Cell::new(log.durable_position()),
@@ -184,7 +184,7 @@ impl<R: Runtime> Cluster<R> {
 
     fn reopen(&self, vnode: VnodeId, recovered: Recovered) {
         let mut saved = recovered.saved();
-        if self.options.canary == Canary::ApplyUncommitted && !recovered.state.installing {
+        if self.options.canary.is(Canary::ApplyUncommitted) && !recovered.state.installing {
             saved.hard_state.commit =
                 saved.entries.last().map_or(saved.hard_state.commit, |entry| entry.index);
         }
@@ -193,14 +193,14 @@ impl<R: Runtime> Cluster<R> {
             // The log has it, and lets it go when the tree has it too.
             self.hand_out(Committed::Keep(Keep { vnode, number, state: state.encode(), standing: None }));
         }
-        let group = Group::open(self.group_options(vnode, state.peer), saved, self.rt.now());
+        let group = Group::open(self.group_options(vnode, state.peer), saved, self.now());
         let Ok(group) = group else { return self.closed(vnode) };
         self.insert(Replica::new(vnode, group, state, number_max, standing));
     }
 
     pub(super) fn insert(&self, mut replica: Replica) {
         let vnode = replica.vnode;
-        replica.bed.active = self.rt.now();
+        replica.bed.active = self.now();
         self.awake.borrow_mut().insert(vnode);
         self.groups.borrow_mut().insert(vnode, replica);
         self.enlist(vnode);
@@ -304,7 +304,7 @@ impl<R: Runtime> Cluster<R> {
     }
 
     fn work(&self, vnode: VnodeId) -> Result<(), Closed> {
-        let now = self.rt.now();
+        let now = self.now();
         let mut lost = Vec::new();
         let mut changed = false;
         {
@@ -372,7 +372,7 @@ impl<R: Runtime> Cluster<R> {
             };
             let (vnode, peer) = (replica.vnode, replica.peer);
             let (index, term) = (entry.index, entry.term);
-            if self.options.canary == Canary::ApplyTwice {
+            if self.options.canary.is(Canary::ApplyTwice) {
                 let what = What::Nothing;
                 self.hand_out(Committed::Entry(Entry { vnode, peer, index, term, what, receipt: None }));
             }
@@ -407,7 +407,7 @@ impl<R: Runtime> Cluster<R> {
         let mut outbox = self.outbox.borrow_mut();
         for letter in letters {
             if letter.message.has_snapshot() {
-                self.sending.borrow_mut().insert((replica.vnode, letter.message.to), self.rt.now());
+                self.sending.borrow_mut().insert((replica.vnode, letter.message.to), self.now());
             }
             if let Some(place) = replica.place_of(letter.message.to) {
                 outbox.put(place, replica.vnode, letter);

@@ -94,7 +94,7 @@ impl<R: Runtime> Cluster<R> {
     /// what has a higher index.
     pub fn covered(&self, stream: u64, mark: u64) -> u64 {
         let Some(vnode) = record::vnode_of_entries(stream) else {
-            return if self.options.canary == Canary::ReleaseStatesEarly { u64::MAX } else { mark };
+            return if self.options.canary.is(Canary::ReleaseStatesEarly) { u64::MAX } else { mark };
         };
         match self.groups.borrow().get(&vnode) {
             None if self.dead.borrow().contains(&vnode) => mark,

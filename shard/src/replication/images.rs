@@ -68,7 +68,7 @@ impl<R: Runtime> Cluster<R> {
 
     /// A replica asks for a part of its image.
     pub fn image_asked(&self, vnode: VnodeId, peer: u64) {
-        self.sending.borrow_mut().insert((vnode, peer), self.rt.now());
+        self.sending.borrow_mut().insert((vnode, peer), self.now());
     }
 
     /// The replica's content is void from now on, and comes as an image. The work is not done before it has come.

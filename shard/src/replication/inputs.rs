@@ -20,6 +20,11 @@ const CANDIDATES_AT_ONCE: usize = 64;
 impl<R: Runtime> Cluster<R> {
     /// Takes a command for the next turn, if this shard leads the vnode in the proposal's term.
     pub fn propose(&self, proposal: Proposal) -> Result<Receiver<Result<(), Undone>>, Refused> {
+        if self.options.canary.is(Canary::WriteForOthers) && self.was_here(proposal.vnode) {
+            let (applied, receiver) = oneshot();
+            Receipt { latch: proposal.latch, applied, _room: None }.open();
+            return Ok(receiver);
+        }
         let why = self.refuses(&proposal);
         if let Some(why) = why {
             return Err(Refused { proposal, why });
@@ -33,7 +38,7 @@ impl<R: Runtime> Cluster<R> {
         let asleep = !replica.bed.is_awake();
         drop(groups);
         match asleep {
-            true => self.wake_all([vnode], self.rt.now()),
+            true => self.wake_all([vnode], self.now()),
             false => self.enlist(vnode),
         }
         Ok(receiver)
@@ -60,7 +65,10 @@ impl<R: Runtime> Cluster<R> {
 
     /// Waits until a strong read of the vnode may be answered from what is applied; the term in which this shard leads.
     pub async fn read(&self, vnode: VnodeId) -> Result<u64, NotRead> {
-        let now = self.rt.now();
+        let now = self.now();
+        if self.options.canary.is(Canary::ReadForOthers) && self.was_here(vnode) {
+            return Ok(0);
+        }
         let receiver = {
             let mut groups = self.groups.borrow_mut();
             let replica = groups.get_mut(&vnode).ok_or(NotRead::NotLeader)?;
@@ -83,11 +91,9 @@ impl<R: Runtime> Cluster<R> {
     }
 
     fn may_read(&self, replica: &mut Replica, now: Mono) -> bool {
-        let planted = match self.options.canary {
-            Canary::ReadWithoutLease => true,
-            Canary::ReadAsleep => replica.bed.is_leading(),
-            _ => false,
-        };
+        let canary = self.options.canary;
+        let planted = canary.is(Canary::ReadWithoutLease)
+            || (canary.is(Canary::ReadAsleep) && replica.bed.is_leading());
         if replica.bed.is_leading() {
             self.sleep.borrow().count_echoes(replica, now);
         }
@@ -96,7 +102,36 @@ impl<R: Runtime> Cluster<R> {
 
     /// Whether a replica of the vnode is here.
     pub fn is_here(&self, vnode: VnodeId) -> bool {
-        self.groups.borrow().contains_key(&vnode)
+        let canary = self.options.canary;
+        let planted = canary.is(Canary::ReadForOthers) || canary.is(Canary::WriteForOthers);
+        self.groups.borrow().contains_key(&vnode) || (planted && self.was_here(vnode))
+    }
+
+    /// Whether a replica of the vnode was here since the start, and is not any more. For planted bugs.
+    fn was_here(&self, vnode: VnodeId) -> bool {
+        self.retired.borrow().contains_key(&vnode) && !self.groups.borrow().contains_key(&vnode)
+    }
+
+    /// The term in which this shard may propose for the vnode.
+    pub fn may_propose(&self, vnode: VnodeId) -> Option<u64> {
+        let planted = self.options.canary.is(Canary::WriteForOthers) && self.was_here(vnode);
+        if planted { Some(0) } else { self.leading(vnode) }
+    }
+
+    /// Whether this shard holds the lease of the vnode: it would answer strong reads now. For checkers.
+    pub fn holds_lease(&self, vnode: VnodeId) -> bool {
+        let mut groups = self.groups.borrow_mut();
+        groups.get_mut(&vnode).is_some_and(|replica| {
+            replica.leading.is_some() && !replica.installing && self.may_read(replica, self.now())
+        })
+    }
+
+    /// The clock that promises are counted on.
+    pub(super) fn now(&self) -> Mono {
+        match self.options.canary.is(Canary::LeaseByWall) {
+            true => Mono(self.rt.wall().0 * 1000),
+            false => self.rt.now(),
+        }
     }
 
     /// Whether this shard may answer eventual reads of the vnode: it has content, and none older than before its start.
@@ -153,7 +188,7 @@ impl<R: Runtime> Cluster<R> {
         let Ok((letters, beside)) = wire::decode(payload) else {
             return (self.report)(&format!("node {}: a payload between replicas makes no sense", from.0));
         };
-        let now = self.rt.now();
+        let now = self.now();
         self.driven.set(true);
         self.hear_beside(from, &beside, now);
         for (vnode, letter) in letters {
@@ -193,7 +228,7 @@ impl<R: Runtime> Cluster<R> {
 
     /// Time passes.
     pub(super) fn tick(&self) {
-        let now = self.rt.now();
+        let now = self.now();
         self.driven.set(true);
         self.watch_leaders(now);
         let mut due = Vec::new();

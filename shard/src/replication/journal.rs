@@ -76,9 +76,9 @@ impl<R: Runtime> Cluster<R> {
             return self.persisted(replica, number);
         }
         self.put_in(replica, todo);
-        match self.options.canary {
-            Canary::AnswerBeforeDurable if !replica.installing => self.persisted(replica, number),
-            _ => Ok(()),
+        match self.options.canary.is(Canary::AnswerBeforeDurable) && !replica.installing {
+            true => self.persisted(replica, number),
+            false => Ok(()),
         }
     }
 
@@ -198,7 +198,7 @@ impl<R: Runtime> Cluster<R> {
         self.cast(vnode, votes);
         let keep = |standing| Committed::Keep(Keep { vnode, number, state: state.clone(), standing });
         match then {
-            Then::Keep if self.options.canary == Canary::ReleaseStatesEarly => {}
+            Then::Keep if self.options.canary.is(Canary::ReleaseStatesEarly) => {}
             Then::Keep => self.hand_out(keep(None)),
             Then::Install(install) => {
                 self.hand_out(keep(None));

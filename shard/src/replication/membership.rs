@@ -122,8 +122,8 @@ impl<R: Runtime> Cluster<R> {
     /// From then on nothing is balanced back to here by this shard.
     pub async fn hand_over_all(&self, wait_max: Duration) {
         self.handing_over.set(true);
-        let end = self.rt.now().after(wait_max);
-        while self.hand_over() > 0 && self.rt.now() < end {
+        let end = self.now().after(wait_max);
+        while self.hand_over() > 0 && self.now() < end {
             self.turn();
             self.rt.sleep(self.options.tick / 4).await;
         }
@@ -131,7 +131,7 @@ impl<R: Runtime> Cluster<R> {
 
     /// Begins to hand over what can be; how many groups that are.
     fn hand_over(&self) -> usize {
-        let now = self.rt.now();
+        let now = self.now();
         let mut touched = Vec::new();
         for (vnode, replica) in self.groups.borrow_mut().iter_mut() {
             if replica.leading.is_none() {
@@ -165,7 +165,7 @@ impl<R: Runtime> Cluster<R> {
             let replica = groups.get_mut(&vnode).filter(|replica| replica.leading.is_some());
             let to = PeerId(u64::from(peer.0));
             replica.is_some_and(|replica| {
-                self.wake(replica, self.rt.now()).is_ok() && replica.group.transfer(to).is_ok()
+                self.wake(replica, self.now()).is_ok() && replica.group.transfer(to).is_ok()
             })
         };
         self.enlist(vnode);

@@ -104,4 +104,19 @@ pub enum Canary {
     KeepLoyalty,
     /// A replica whose data is gone begins anew, under its old name.
     BeginEmpty,
+    /// An image is laid over what is there, and takes nothing away.
+    ImageOverOld,
+    /// A shard answers strong reads for replicas that the map has taken away from it.
+    ReadForOthers,
+    /// A shard takes writes for replicas that the map has taken away from it.
+    WriteForOthers,
+    /// Leases are counted on the wall clock.
+    LeaseByWall,
+}
+
+impl Canary {
+    /// Whether this bug is planted. Never, where planted bugs are not compiled in: then nothing is left of them.
+    pub(crate) fn is(self, bug: Canary) -> bool {
+        cfg!(any(test, feature = "canaries")) && self == bug
+    }
 }

@@ -57,7 +57,7 @@ impl<R: Runtime> Cluster<R> {
     /// Whether a replica may begin as one of those that the cluster was founded with: they have an empty log, and a vote. One that comes back so has
     /// forgotten what it acknowledged.
     fn may_found(&self) -> bool {
-        !self.begun || self.options.canary == Canary::BeginEmpty
+        !self.begun || self.options.canary.is(Canary::BeginEmpty)
     }
 
     /// Whether nothing of the vnode is here, not even something on its way out.
@@ -157,7 +157,7 @@ impl<R: Runtime> Cluster<R> {
             first_start: true,
         };
         (saved.hard_state.term, saved.hard_state.commit) = (state.term, state.commit);
-        match Group::open(self.group_options(vnode, state.peer), saved, self.rt.now()) {
+        match Group::open(self.group_options(vnode, state.peer), saved, self.now()) {
             Ok(group) => self.insert(Replica::new(vnode, group, state, number, base)),
             Err(Closed) => self.closed(vnode),
         }
@@ -182,7 +182,7 @@ impl<R: Runtime> Cluster<R> {
         learn(CATALOG, &map.catalog);
         map.ring.vnodes().for_each(|vnode| learn(vnode.id, &vnode.replicas));
         drop(groups);
-        self.wake_all(news, self.rt.now());
+        self.wake_all(news, self.now());
     }
 }
 

@@ -284,7 +284,7 @@ impl<R: Runtime> Cluster<R> {
     /// A replica is not there any more: nobody may count on what it has promised, or wait for it.
     pub(super) fn lay_to_rest(&self, replica: &mut Replica) {
         let mut sleep = self.sleep.borrow_mut();
-        sleep.leave_bed(replica, self.rt.now());
+        sleep.leave_bed(replica, self.now());
         if let Some(place) = sleep.end_oath(replica) {
             sleep.forswear(place);
         }
@@ -359,7 +359,7 @@ impl<R: Runtime> Cluster<R> {
     pub(super) fn before_letters(&self, replica: &mut Replica, letters: &[Letter]) -> Result<(), Closed> {
         match replica.bed.state {
             State::Asking { .. } | State::Leading { .. } if letters.iter().any(Letter::is_leaders) => {
-                self.wake(replica, self.rt.now())
+                self.wake(replica, self.now())
             }
             _ => Ok(()),
         }
@@ -393,7 +393,7 @@ impl Heard {
 impl<R: Runtime> Cluster<R> {
     /// Replicas in which nothing happened for a while go to sleep, or ask their followers to.
     pub(super) fn doze(&self) {
-        let now = self.rt.now();
+        let now = self.now();
         let mut groups = self.groups.borrow_mut();
         let idle = |vnode: &&VnodeId| {
             let replica = groups.get(*vnode);
@@ -614,7 +614,7 @@ impl<R: Runtime> Cluster<R> {
 
     /// Wakes what leads in its sleep and is not heard by a majority any more.
     pub(super) fn watch_followers(&self, now: Mono) {
-        if self.options.canary == Canary::ReadAsleep {
+        if self.options.canary.is(Canary::ReadAsleep) {
             return;
         }
         let silent_max = self.silent_max();
