@@ -77,6 +77,9 @@ impl Wake for TaskWake {
     }
 }
 
+/// Looks at the world between two instants.
+pub(super) type Watcher = Rc<dyn Fn()>;
+
 pub(super) type Work = Box<dyn FnOnce(&Rc<Inner>)>;
 
 /// What happens at a later instant.
@@ -126,6 +129,8 @@ pub(super) struct Executor {
     polls: Cell<u64>,
     polls_at_this_instant: Cell<u64>,
     polls_max: u64,
+    /// Called before time moves, each time.
+    watcher: RefCell<Option<Watcher>>,
     /// Whether a `block_on` goes on, and which.
     in_block_on: Cell<bool>,
     block_ons: Cell<u32>,
@@ -157,6 +162,7 @@ impl Executor {
             polls: Cell::new(0),
             polls_at_this_instant: Cell::new(0),
             polls_max,
+            watcher: RefCell::default(),
             in_block_on: Cell::new(false),
             block_ons: Cell::new(0),
         }
@@ -164,6 +170,11 @@ impl Executor {
 
     pub fn now(&self) -> u64 {
         self.now.get()
+    }
+
+    pub fn watch(&self, watcher: Option<Watcher>) {
+        let before = std::mem::replace(&mut *self.watcher.borrow_mut(), watcher);
+        drop(before);
     }
 
     pub fn polls(&self) -> u64 {
@@ -246,8 +257,9 @@ impl Executor {
         self.runnable.borrow_mut().append(&mut self.held.borrow_mut());
     }
 
-    /// Drops what is scheduled. For the end of the world.
+    /// Drops what is scheduled, and who watches. For the end of the world.
     pub fn forget_scheduled(&self) {
+        self.watch(None);
         let scheduled = std::mem::take(&mut *self.scheduled.borrow_mut());
         drop(scheduled);
     }
@@ -317,6 +329,8 @@ impl Inner {
         executor.drop_cancelled_timers();
         let Some(at) = executor.next_due() else { return Step::Stuck };
         if at > executor.now() {
+            let watcher = executor.watcher.borrow().clone();
+            watcher.into_iter().for_each(|look| look());
             executor.now.set(at);
             executor.polls_at_this_instant.set(0);
         }

@@ -44,6 +44,8 @@ struct State {
     listeners: BTreeMap<(NodeId, u16), Vec<Rc<Backlog>>>,
     connections: Vec<Weak<Connection>>,
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// Ways that take longer than others, and how much.
+    slow: BTreeMap<(NodeId, NodeId), u64>,
     ports_taken: u16,
 }
 
@@ -91,12 +93,13 @@ impl Network {
 
     /// How long a segment takes; three draws, whatever the faults are.
     fn delay(&self, from: NodeId, to: NodeId) -> u64 {
+        let slow = self.state.borrow().slow.get(&(from, to)).copied().unwrap_or(0);
         let faults = self.faults.borrow();
         let span: Span = if from == to { faults.local_delay } else { faults.delay };
         self.with_stream(from, |stream| {
             let (ordinary, stall) = (stream.nanos(span), stream.nanos(faults.stall_time));
             let stalls = stream.happens(faults.stall) && from != to;
-            if stalls { ordinary + stall } else { ordinary }
+            slow + if stalls { ordinary + stall } else { ordinary }
         })
     }
 
@@ -146,7 +149,18 @@ impl Inner {
 
     pub(super) fn network_heal_all(&self) {
         self.network_event(Event::Link, NodeId(0), NodeId(0), 2);
-        self.network.state.borrow_mut().cuts.clear();
+        let mut state = self.network.state.borrow_mut();
+        state.cuts.clear();
+        state.slow.clear();
+    }
+
+    pub(super) fn network_slow(&self, from: NodeId, to: NodeId, nanos: u64) {
+        self.network_event(Event::Link, from, to, 4);
+        let slow = &mut self.network.state.borrow_mut().slow;
+        match nanos {
+            0 => _ = slow.remove(&(from, to)),
+            nanos => _ = slow.insert((from, to), nanos),
+        }
     }
 
     pub(super) fn network_reset(self: &Rc<Inner>, one: NodeId, other: NodeId) {

@@ -322,6 +322,16 @@ impl Control {
         super::network::address_of(node, port)
     }
 
+    /// From now on `look` is called whenever an instant is over, before time moves; nobody, for none. It may ask programs, and must not make them do anything.
+    pub fn watch_instants(&self, look: Option<Rc<dyn Fn()>>) {
+        self.inner.executor.watch(look);
+    }
+
+    /// From now on everything from one node to another takes this much longer; zero ends it.
+    pub fn slow_link(&self, from: NodeId, to: NodeId, by: Duration) {
+        self.inner.network_slow(from, to, nanos(by));
+    }
+
     /// Time since the world began.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.inner.executor.now())

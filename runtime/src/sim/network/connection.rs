@@ -32,7 +32,10 @@ struct End {
     /// The program holds no stream for this end any more.
     dropped: Cell<bool>,
     error: Cell<Option<ErrorKind>>,
-    changed: Notify,
+    /// Something has arrived, or will not any more.
+    readable: Notify,
+    /// There is room for more, or never will be.
+    writable: Notify,
 }
 
 #[derive(Default)]
@@ -57,7 +60,7 @@ struct Segment {
 impl End {
     fn new(here: Rc<Here>, address: SocketAddr) -> End {
         let (dropped, error) = (Cell::new(false), Cell::new(None));
-        End { here, address, dropped, error, changed: Notify::new() }
+        End { here, address, dropped, error, readable: Notify::new(), writable: Notify::new() }
     }
 
     fn node(&self) -> NodeId {
@@ -68,7 +71,8 @@ impl End {
         if self.error.get().is_none() {
             self.error.set(Some(kind));
         }
-        self.changed.notify_all();
+        self.readable.notify_all();
+        self.writable.notify_all();
     }
 }
 
@@ -171,7 +175,7 @@ impl Connection {
             pipe.end_arrived |= segment.is_end;
         }
         drop(pipe);
-        receiver.changed.notify_all();
+        receiver.readable.notify_all();
     }
 
     /// Tries again later, or gives up: then the sender knows, and the receiver does not.
@@ -271,12 +275,14 @@ impl SimStream {
         if network.happens(node, |faults| faults.short_read) {
             size = 1 + network.with_stream(node, |stream| stream.index(size));
         }
-        for (byte, arrived) in buffer.iter_mut().zip(pipe.arrived.drain(..size)) {
-            *byte = arrived;
-        }
+        let (first, second) = pipe.arrived.as_slices();
+        let from_first = size.min(first.len());
+        buffer[..from_first].copy_from_slice(&first[..from_first]);
+        buffer[from_first..size].copy_from_slice(&second[..size - from_first]);
+        pipe.arrived.drain(..size);
         pipe.unread -= size;
         drop(pipe);
-        self.connection.ends[1 - self.end].changed.notify_all(); // The writer has room.
+        self.connection.ends[1 - self.end].writable.notify_all();
         Some(Ok(size))
     }
 
@@ -292,7 +298,7 @@ impl Stream for SimStream {
             return Ok(0);
         }
         loop {
-            let changed = self.end().changed.notified();
+            let changed = self.end().readable.notified();
             self.here().check_alive()?;
             if let Some(done) = self.take_arrived(buffer) {
                 return done;
@@ -304,7 +310,7 @@ impl Stream for SimStream {
     async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let changed = self.end().changed.notified();
+            let changed = self.end().writable.notified();
             self.check()?;
             if self.connection.pipes[self.end].borrow().end_sent {
                 return Err(io::Error::from(ErrorKind::BrokenPipe));
