@@ -261,8 +261,15 @@ impl<R: Runtime> Cluster<R> {
                 more.await;
                 continue;
             }
+            let before = self.backlog.borrow().len();
             match self.log.ready().await {
-                Ok(()) => self.retry(),
+                Ok(()) => {
+                    self.retry();
+                    if self.backlog.borrow().len() >= before {
+                        // There is room for something, and not for what comes next.
+                        self.rt.sleep(self.options.tick).await;
+                    }
+                }
                 Err(lsm::Error::Full { .. }) => {
                     self.full.set(true);
                     self.rt.sleep(self.options.tick).await;
