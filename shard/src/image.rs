@@ -239,6 +239,7 @@ impl<R: Runtime> Shard<R> {
                 Pulled::Part(part) if cluster.is_current(install) => part,
                 pulled => {
                     is_lost |= matches!(pulled, Pulled::Gone);
+                    let is_lost = is_lost && !cluster.options().canary.is(Canary::WaitForImage);
                     if is_lost && cluster.give_install_up(install) {
                         return Ok(());
                     }

@@ -2,6 +2,7 @@
 
 /// All marks in the sources; a test compares.
 pub const ALL: &[&str] = &[
+    "image given up",
     "image installed",
     "outcome of a write unknown",
     "read waits for a majority",

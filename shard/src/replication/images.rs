@@ -122,8 +122,9 @@ impl<R: Runtime> Cluster<R> {
         if replica.backlogged > 0 {
             return false;
         }
+        self.rt.mark("image given up");
         let saved = Recovered::nothing_but(&replica.written);
-        let group = Group::open(self.group_options(vnode, replica.peer), saved, self.rt.now());
+        let group = Group::open(self.group_options(vnode, replica.peer), saved, self.now());
         let Ok(group) = group else {
             drop(groups);
             self.closed(vnode);

@@ -112,6 +112,8 @@ pub enum Canary {
     WriteForOthers,
     /// Leases are counted on the wall clock.
     LeaseByWall,
+    /// A replica waits for ever for the parts of an image that nobody has any more.
+    WaitForImage,
 }
 
 impl Canary {
