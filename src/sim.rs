@@ -4,6 +4,7 @@
 //! 2. `swarm`: many seeds on several threads, and what they all did. A failure is made smaller and shown with its last moments.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,10 @@ pub struct Args {
     #[arg(long)]
     trace: bool,
 
+    /// Disks lie, on more nodes than torc promises to survive: nothing may be made up then
+    #[arg(long)]
+    beyond: bool,
+
     /// One node that is alone, and power failures
     #[arg(long)]
     alone: bool,
@@ -73,6 +78,14 @@ struct SwarmArgs {
     #[arg(long, default_value_t = 1)]
     threads: u64,
 
+    /// Disks lie, on more nodes than torc promises to survive: nothing may be made up then
+    #[arg(long)]
+    beyond: bool,
+
+    /// Go on after a failure, and say at the end which seeds failed
+    #[arg(long)]
+    keep_going: bool,
+
     /// Print one JSON object in the place of the table
     #[arg(long)]
     json: bool,
@@ -92,6 +105,10 @@ fn seeds(args: &Args) -> std::ops::Range<u64> {
     args.seed..args.seed.saturating_add(args.count)
 }
 
+fn drawn(seed: u64, beyond: bool) -> Plan {
+    if beyond { Plan::beyond(seed) } else { Plan::drawn(seed) }
+}
+
 fn run_seeds(args: &Args) -> anyhow::Result<()> {
     if !args.json {
         println!(
@@ -100,10 +117,13 @@ fn run_seeds(args: &Args) -> anyhow::Result<()> {
         );
     }
     for seed in seeds(args) {
-        let plan = Plan { steps_max: args.steps, trace: args.trace, ..Plan::drawn(seed) };
+        let plan = Plan { steps_max: args.steps, trace: args.trace, ..drawn(seed, args.beyond) };
         match story::run(&plan) {
             Ok(report) => print(&report, plan.faults.len(), args.json),
-            Err(failure) => bail!("{failure}\n  repeat it with: torc sim --seed {seed}"),
+            Err(failure) => {
+                let beyond = if args.beyond { "--beyond " } else { "" };
+                bail!("{failure}\n  repeat it with: torc sim {beyond}--seed {seed}")
+            }
         }
     }
     Ok(())
@@ -168,41 +188,69 @@ fn run_swarm(args: &SwarmArgs) -> anyhow::Result<()> {
     std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
     let bar = bar(args);
-    let (next, over) = (AtomicU64::new(args.from), AtomicBool::new(false));
+    let (next, over) = (AtomicU64::new(args.from), Arc::new(AtomicBool::new(false)));
+    let interrupted = stop_when_interrupted()?;
     let end = args.from.saturating_add(args.seeds);
     let (say, said) = flume::unbounded();
     std::thread::scope(|scope| {
         for _ in 0..args.threads.max(1) {
-            let (say, next, over, bar) = (say.clone(), &next, &over, &bar);
+            let (say, next, over, interrupted, bar) = (say.clone(), &next, &over, &interrupted, &bar);
             scope.spawn(move || {
-                let seeds = std::iter::from_fn(|| {
+                let is_over = || over.load(Ordering::Relaxed) || interrupted.load(Ordering::Relaxed);
+                let mut summary = Summary::default();
+                let mut failed = Vec::new();
+                while !is_over() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    (seed < end && !over.load(Ordering::Relaxed)).then_some(seed)
-                });
-                let outcome = swarm::run(seeds, |_report| bar.inc(1));
-                over.fetch_or(outcome.1.is_some(), Ordering::Relaxed);
+                    if seed >= end {
+                        break;
+                    }
+                    failed.extend(swarm::run_one(drawn(seed, args.beyond), &mut summary));
+                    over.fetch_or(!failed.is_empty() && !args.keep_going, Ordering::Relaxed);
+                    bar.inc(1);
+                }
                 // The receiver lives as long as this function.
-                let _ = say.send(outcome);
+                let _ = say.send((summary, failed));
             });
         }
     });
     drop(say);
     bar.finish_and_clear();
     let mut summary = Summary::default();
-    let mut failed: Option<(Plan, Failure)> = None;
-    for (part, failure) in said.iter() {
+    let mut failed: Vec<(Plan, Failure)> = Vec::new();
+    for (part, failures) in said.iter() {
         summary.merge(&part);
-        failed = failed.or(failure);
+        failed.extend(failures);
     }
-    let took = began.elapsed() * u32::try_from(args.threads.max(1)).unwrap_or(1);
+    let (took, threads) = (began.elapsed(), args.threads.max(1));
     match args.json {
         true => println!("{}", summary.json(took)),
-        false => print!("{}", summary.text(took)),
+        false => print!("{}", summary.text(took, threads)),
     }
-    match failed {
-        None => Ok(()),
+    failed.sort_by_key(|(plan, _)| plan.seed);
+    let seeds: Vec<String> = failed.iter().map(|(plan, _)| plan.seed.to_string()).collect();
+    if seeds.len() > 1 {
+        eprintln!("torc: {} seeds failed: {}", seeds.len(), seeds.join(" "));
+    }
+    let run = summary.seeds + seeds.len() as u64;
+    match failed.into_iter().next() {
         Some((plan, failure)) => Err(tell(&plan, failure)),
+        None if run < args.seeds => {
+            bail!("interrupted after {run} of {} seeds, none of which failed", args.seeds)
+        }
+        None => Ok(()),
     }
+}
+
+/// Set by the first Ctrl-C: the seeds that run then are run to their end, and told of. The second one ends the process.
+fn stop_when_interrupted() -> anyhow::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag down, the second one finds it up.
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, interrupted.clone())?;
+        signal_hook::flag::register(signal, interrupted.clone())?;
+    }
+    Ok(interrupted)
 }
 
 /// A failure, made smaller, in words.
@@ -212,12 +260,13 @@ fn tell(plan: &Plan, failure: Failure) -> anyhow::Error {
     let (small, failure) = shrink(plan, failure, failure_of);
     let faults: Vec<String> = small.faults.iter().map(|fault| format!("\n  {fault}")).collect();
     anyhow::anyhow!(
-        "{failure}  with {} clients, {} keys and {} of its {} faults:{}\n  repeat the whole of it with: torc sim --seed {seed}",
+        "{failure}  with {} clients, {} keys and {} of its {} faults:{}\n  repeat the whole of it with: torc sim {}--seed {seed}",
         small.clients,
         small.keys,
         small.faults.len(),
         plan.faults.len(),
-        faults.concat()
+        faults.concat(),
+        if plan.is_beyond { "--beyond " } else { "" }
     )
 }
 

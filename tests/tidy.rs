@@ -65,6 +65,23 @@ fn arrows_between_crates_are_the_designs() {
     }
 }
 
+/// Planted bugs are for tests: no build of torc itself has them.
+#[test]
+fn planted_bugs_are_in_no_binary() {
+    let tree = |edges: &str| {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--package", "sim", "--package", "torc", "--edges", edges])
+            .args(["--format", "{p} {f}", "--prefix", "none", "--locked", "--offline"])
+            .current_dir(root())
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("names are text")
+    };
+    assert!(!tree("normal,build").contains("canaries"), "torc is built with planted bugs");
+    assert!(tree("normal,build,dev").contains("canaries"), "the tests of sim are built without them");
+}
+
 #[test]
 fn outside_packages_stay_where_they_belong() {
     for package in packages() {

@@ -58,6 +58,8 @@ struct Inner {
     routers: Vec<NodeId>,
     clients: NodeId,
     operator: NodeId,
+    /// Vnodes that two think they lead.
+    contested: RefCell<BTreeSet<VnodeId>>,
     /// Ways that are cut, with how many cuts each is.
     cuts: RefCell<BTreeMap<(NodeId, NodeId), u32>>,
 }
@@ -128,8 +130,10 @@ impl Cluster {
             routers,
             clients: world.node("clients"),
             operator: world.node("operator"),
+            contested: RefCell::default(),
             cuts: RefCell::default(),
         };
+        inner.watch.is_beyond.set(plan.is_beyond);
         Cluster { inner: Rc::new(inner) }
     }
 
@@ -307,8 +311,10 @@ impl Cluster {
     fn died(&self, index: usize, why: &str) {
         let machine = &self.inner.machines[index];
         self.inner.journal.note(format!("node {index} ends: {why}"));
-        if !machine.is_excused.get() {
-            self.inner.watch.fail(format!("node {index} ends, and no fault explains it: {why}"));
+        // A process cannot end cleanly without room for what it has in memory; its log has that.
+        let is_full = why.contains("no space left");
+        if !machine.is_excused.get() && !is_full {
+            self.inner.watch.broken(format!("node {index} ends, and no fault explains it: {why}"));
         }
         self.inner.journal.count("processes that ended");
         self.crash(index);
@@ -367,6 +373,11 @@ impl Cluster {
         self.inner.machines[index].id
     }
 
+    /// The machine of a router.
+    pub fn router(&self, index: usize) -> NodeId {
+        self.inner.routers[index]
+    }
+
     /// All machines that are not this node's.
     pub fn others(&self, index: usize) -> Vec<NodeId> {
         let own = self.machine(index);
@@ -413,6 +424,50 @@ impl Cluster {
             terms.max().map(|term| (term, index))
         };
         (0..self.inner.machines.len()).filter_map(of_node).max().map(|(_, index)| index)
+    }
+
+    /// Leadership may have changed on a shard of a node. As long as two think that they lead the same vnode, every instant is looked at.
+    fn look(&self, index: usize, shard: &Shard<SimRuntime>) {
+        let inner = &self.inner;
+        let vnodes = || (0..=inner.plan.vnodes).map(VnodeId);
+        inner.watch.look(index, shard, inner.plan.vnodes);
+        let mut contested = inner.contested.borrow_mut();
+        let before = contested.len();
+        contested
+            .extend(vnodes().filter(|vnode| shard.leading(*vnode).is_some() && self.leaders(*vnode) > 1));
+        if before == 0 && !contested.is_empty() {
+            let weak = Rc::downgrade(inner);
+            let look = move || {
+                weak.upgrade().into_iter().for_each(|inner| Cluster { inner }.compare_leases());
+            };
+            inner.world.watch_instants(Some(Rc::new(look)));
+        }
+    }
+
+    fn leaders(&self, vnode: VnodeId) -> usize {
+        let shards = (0..self.inner.machines.len()).flat_map(|index| self.shards(index));
+        shards.filter(|shard| shard.leading(vnode).is_some()).count()
+    }
+
+    /// At most one replica of a vnode holds its lease.
+    fn compare_leases(&self) {
+        let holds =
+            |vnode: VnodeId, index: &usize| self.shards(*index).iter().any(|shard| shard.holds_lease(vnode));
+        let mut contested = self.inner.contested.borrow_mut();
+        for vnode in contested.iter().copied() {
+            let holders: Vec<usize> =
+                (0..self.inner.machines.len()).filter(|index| holds(vnode, index)).collect();
+            if holders.len() > 1 {
+                self.inner
+                    .watch
+                    .broken(format!("nodes {holders:?} hold the lease of vnode {} at once", vnode.0));
+            }
+        }
+        contested.retain(|vnode| self.leaders(*vnode) > 1);
+        if contested.is_empty() {
+            self.inner.world.watch_instants(None);
+        }
+        self.inner.journal.count("instants with two leaders");
     }
 
     /// Asks every open shard of a node to hand over leadership of a vnode to the replica on another node.
@@ -479,7 +534,7 @@ impl Cluster {
         }
         // A replica that has failed inside is a bug, whatever the faults are.
         if line.contains("panicked") {
-            self.inner.watch.fail(format!("node {index} says: {line}"));
+            self.inner.watch.broken(format!("node {index} says: {line}"));
         }
     }
 }

@@ -97,6 +97,10 @@ impl Crowd {
         self.cluster.watch().fail(what);
     }
 
+    fn broken(&self, what: String) {
+        self.cluster.watch().broken(what);
+    }
+
     /// Counters and registers of a run.
     pub fn shared_keys(&self) -> Vec<String> {
         let keys = self.cluster.plan().keys;
@@ -296,7 +300,8 @@ impl Caller {
 
     /// Whether an item is whole.
     fn check_whole(&self, item: &Json) {
-        let filler = item.s("filler").map(|filler| filler.len() as u64);
+        let filler = item.s("filler").filter(|filler| filler.bytes().all(|byte| byte == b'f'));
+        let filler = filler.map(|filler| filler.len() as u64);
         if filler.is_none() || filler != item.n("size") {
             self.crowd.fail(format!("an item that is not whole: {item:?}"));
         }
@@ -526,7 +531,7 @@ impl Caller {
                 let found = json.get("Item").and_then(|item| item.n("w"));
                 let possible = chain.possible();
                 if found == held || !possible.contains(&found) {
-                    self.crowd.fail(format!(
+                    self.crowd.broken(format!(
                         "{key}: only one client writes it, it left {held:?}, and a condition on that fails: {found:?} is there"
                     ));
                 }
@@ -551,7 +556,7 @@ impl Caller {
         let found = json.get("Item").and_then(|item| item.n("w"));
         let possible = self.chains[which].possible();
         if !possible.contains(&found) {
-            self.crowd.fail(format!(
+            self.crowd.broken(format!(
                 "{key}: only one client writes it, and it shows {found:?}; possible is {possible:?}"
             ));
         }
@@ -570,7 +575,7 @@ impl Caller {
             let Outcome::Answer(json) = self.call("Scan", &body).await else { return None };
             for key in json.get("Items").map_or(&[][..], Json::list).iter().filter_map(|item| item.s("p")) {
                 if !seen.insert(key.to_string()) {
-                    self.crowd.fail(format!("a scan shows {key} twice"));
+                    self.crowd.broken(format!("a scan shows {key} twice"));
                 }
             }
             match json.get("LastEvaluatedKey").and_then(|key| key.s("p")) {
@@ -581,7 +586,7 @@ impl Caller {
         let stable: Vec<String> = (0..STABLE).map(|key| format!("s{key}")).collect();
         if let Some(lost) = stable.iter().find(|key| !seen.contains(*key)) {
             self.crowd
-                .fail(format!("a scan does not show {lost}, which was there before it began and stays"));
+                .broken(format!("a scan does not show {lost}, which was there before it began and stays"));
         }
         Some(seen)
     }

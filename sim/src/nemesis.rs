@@ -11,13 +11,13 @@ use runtime::sync::{Either, join_all, select};
 
 use crate::cluster::Cluster;
 use crate::operator::Operator;
-use crate::plan::{Fault, Kind, Way, Whom};
+use crate::plan::{Fault, Kind, Lie, Way, Whom};
 
 /// A node that stops cleanly has so long for it.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// How often a log is looked at by who waits for it to recycle a segment.
-const LOOK_PERIOD: Duration = Duration::from_millis(1);
+const LOOK_PERIOD: Duration = Duration::from_millis(4);
 
 /// Does all the harm of a plan; returns when the last of it is over.
 pub async fn work(cluster: &Cluster, operator: &Operator) {
@@ -91,6 +91,18 @@ async fn harm(cluster: &Cluster, operator: &Operator, fault: Fault) {
             let ways = [(one, other), (other, one)];
             cut_for(cluster, &ways[..if both { 2 } else { 1 }], lasts).await;
         }
+        Kind::CutRouter(router, whom) => {
+            if let Some(node) = find(cluster, whom, lasts).await {
+                let (router, node) = (cluster.router(router), cluster.machine(node));
+                cut_for(cluster, &[(router, node), (node, router)], lasts).await;
+            }
+        }
+        Kind::SlowLink(from, to, by) => {
+            let (from, to) = (cluster.machine(from), cluster.machine(to));
+            world.slow_link(from, to, by);
+            world.sleep(lasts).await;
+            world.slow_link(from, to, Duration::ZERO);
+        }
         Kind::SlowNetwork(delay) => {
             let mut faults = cluster.plan().network.clone();
             faults.delay = Span { least: delay / 2, most: delay };
@@ -139,6 +151,19 @@ async fn harm(cluster: &Cluster, operator: &Operator, fault: Fault) {
             let disk = || world.disk(cluster.machine(node));
             let used = disk().bytes_used();
             disk().change_faults(|faults| faults.bytes_max = used);
+            world.sleep(lasts).await;
+            disk().set_faults(cluster.plan().disk.clone());
+        }
+        Kind::LyingDisk(node, lie) => {
+            cluster.excuse(node);
+            let disk = || world.disk(cluster.machine(node));
+            disk().change_faults(|faults| match lie {
+                Lie::Rot => faults.rot_at_rest = Chance::percent(20),
+                Lie::RotOnRead => faults.rot_on_read = Chance::percent(5),
+                Lie::Lost => faults.lost_write = Chance::percent(3),
+                Lie::Misdirected => faults.misdirected_write = Chance::percent(3),
+                Lie::Unreadable => faults.read_error = Chance::percent(5),
+            });
             world.sleep(lasts).await;
             disk().set_faults(cluster.plan().disk.clone());
         }

@@ -91,6 +91,8 @@ pub struct Plan {
     pub tail_bytes_max: usize,
     /// Bytes of a part of an image.
     pub image_part_bytes: usize,
+    /// Queues, windows and what may be under way at once are so small that clients reach the bounds.
+    pub is_tight: bool,
     /// Whether rare and legal branches are taken.
     pub buggify: bool,
     /// What disks do when nothing special goes wrong.
@@ -99,6 +101,8 @@ pub struct Plan {
     pub network: NetworkFaults,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// More disks lie than torc promises to survive: what was written may be lost then, and nothing may be made up.
+    pub is_beyond: bool,
     /// A bug that was put in, for tests of the tests.
     pub planted: Planted,
     /// Steps after which the run ends, wherever it is.
@@ -170,6 +174,21 @@ pub enum Way {
     Both,
 }
 
+/// What a disk does that nobody may rely on it not to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Bits of what lies there change.
+    Rot,
+    /// Bits change on the way.
+    RotOnRead,
+    /// Writes are acknowledged, and not there.
+    Lost,
+    /// Writes are acknowledged, and land elsewhere.
+    Misdirected,
+    /// Blocks cannot be read any more.
+    Unreadable,
+}
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -195,6 +214,10 @@ pub enum Kind {
     DeposeThenCrash(Whom),
     /// Two nodes do not hear each other, or one the other.
     Cut(usize, usize, bool),
+    /// A router and a node do not hear each other.
+    CutRouter(usize, Whom),
+    /// Everything from one node to another takes this much longer.
+    SlowLink(usize, usize, Duration),
     /// Everything takes longer.
     SlowNetwork(Duration),
     /// Connections break, and some attempts are refused.
@@ -209,6 +232,8 @@ pub enum Kind {
     FailingDisk(Whom),
     /// A disk has no room for a while.
     FullDisk(usize),
+    /// A disk does what disks must not do.
+    LyingDisk(usize, Lie),
     /// Leadership of a vnode shall go to that node, at once.
     Transfer(u32, usize),
     /// Leadership is handed over, and who gets it is cut off.
@@ -244,6 +269,8 @@ impl Kind {
             Kind::DeposeThenCrash(_) => "deposition, then crash",
             Kind::Cut(_, _, true) => "cut",
             Kind::Cut(_, _, false) => "one-way cut",
+            Kind::CutRouter(..) => "cut of a router",
+            Kind::SlowLink(..) => "slow link",
             Kind::SlowNetwork(_) => "slow network",
             Kind::Resets(_) => "resets",
             Kind::Drift(..) => "clock drift",
@@ -251,6 +278,7 @@ impl Kind {
             Kind::SlowDisk(_) => "slow disk",
             Kind::FailingDisk(_) => "failing disk",
             Kind::FullDisk(_) => "full disk",
+            Kind::LyingDisk(..) => "lying disk",
             Kind::Transfer(..) => "transfer",
             Kind::TransferThenCut(..) => "transfer, then cut",
             Kind::TransferThenDepose(..) => "transfer, then deposition",
@@ -337,10 +365,12 @@ impl Plan {
             election_ticks: 8,
             tail_bytes_max: 1 << 20,
             image_part_bytes: 8 << 10,
+            is_tight: false,
             buggify: false,
             disk: DiskFaults::default(),
             network: NetworkFaults::default(),
             faults: Vec::new(),
+            is_beyond: false,
             planted: Planted::NOTHING,
             steps_max: None,
             trace: false,
@@ -352,7 +382,9 @@ impl Plan {
         let dice = Dice::new(seed);
         let nodes = dice.pick("nodes", &[3, 3, 3, 4, 5]);
         let spares = dice.pick("spares", &[0, 0, 1]);
-        let length = Duration::from_secs(dice.pick("length", &[8, 15, 30, 60]));
+        // Idle phases show what traffic hides: what falls asleep, what is forgotten after a while. They are long, because they cost next to nothing.
+        let (rest, times) = dice.pick("rest", &[(0, 1), (1, 1), (5, 1), (20, 4), (60, 10)]);
+        let length = Duration::from_secs(times * dice.pick("length", &[8, 15, 30, 40]));
         let mut plan = Plan {
             nodes,
             zones: dice.pick("zones", &[3, 3, nodes]),
@@ -370,7 +402,7 @@ impl Plan {
                 "think",
                 &[Span::millis(0, 20), Span::millis(5, 100), Span::millis(20, 400), Span::millis(50, 1000)],
             ),
-            rest: Duration::from_secs(dice.pick("rest", &[0, 1, 5])),
+            rest: Duration::from_secs(rest),
             mix: draw_mix(&dice),
             length,
             memory_bytes: dice.pick("memory", &[1 << 20, 4 << 20, 32 << 20]),
@@ -380,12 +412,42 @@ impl Plan {
             election_ticks: dice.pick("election", &[5, 8, 12]),
             tail_bytes_max: dice.pick("tail", &[0, 10_000, 1 << 20]),
             image_part_bytes: dice.pick("part", &[700, 8 << 10, 1 << 20]),
+            is_tight: dice.below("tight", 0, 4) == 0,
             buggify: dice.coin("buggify"),
             disk: draw_disk(&dice),
             network: draw_network(&dice),
             ..Plan::calm(seed)
         };
+        if plan.is_tight {
+            plan.network.window_bytes_max = 4 << 10;
+        }
         plan.faults = draw_faults(&dice, &plan);
+        plan
+    }
+
+    /// What a seed draws when disks do what nobody promises to survive, on any number of nodes at once.
+    pub fn beyond(seed: u64) -> Plan {
+        let dice = Dice::new(seed);
+        let mut plan = Plan { is_beyond: true, ..Plan::drawn(seed) };
+        plan.faults.truncate(12);
+        for index in 0..2 + dice.below("lies", 0, 4) {
+            let at = Duration::from_millis(dice.below("lies.at", index, plan.length.as_millis() as u64));
+            let node = dice.below("lies.node", index, plan.nodes as u64) as usize;
+            let lie = [Lie::Rot, Lie::RotOnRead, Lie::Lost, Lie::Misdirected, Lie::Unreadable]
+                [dice.below("lies.kind", index, 5) as usize];
+            let lasts = Duration::from_millis(500 + dice.below("lies.lasts", index, 5_000));
+            plan.faults.push(Fault { at, lasts, kind: Kind::LyingDisk(node, lie) });
+            // What was not written shows when it is read again.
+            let at = at + lasts;
+            let lasts = Duration::from_millis(50);
+            let kind = match dice.below("lies.end", index, 4) {
+                0 => Kind::LoseShards(node),
+                1 => Kind::Blackout,
+                _ => Kind::Crash(Whom::Node(node)),
+            };
+            plan.faults.push(Fault { at, lasts, kind });
+        }
+        plan.faults.sort_by_key(|fault| fault.at);
         plan
     }
 
@@ -394,9 +456,15 @@ impl Plan {
         self.nodes + self.spares
     }
 
+    /// Operations that a shard takes at once, and bytes of commands that it has not applied.
+    pub fn bounds(&self) -> (usize, usize) {
+        if self.is_tight { (8, 32 << 10) } else { (16 << 10, self.memory_bytes.max(64 << 20) / 8) }
+    }
+
     /// The world's own options.
     pub fn world(&self) -> WorldOptions {
         WorldOptions {
+            mailbox_packets_max: if self.is_tight { 4 } else { 1024 },
             disk: self.disk.clone(),
             network: self.network.clone(),
             buggify: self.buggify,
@@ -444,7 +512,7 @@ fn draw_network(dice: &Dice) -> NetworkFaults {
 }
 
 /// Kinds that a seed may switch off.
-const KINDS: u64 = 24;
+const KINDS: u64 = 30;
 
 fn draw_faults(dice: &Dice, plan: &Plan) -> Vec<Fault> {
     let length = plan.length.as_millis() as u64;
@@ -506,8 +574,14 @@ fn draw_kind(dice: &Dice, plan: &Plan, index: u64, kind: u64) -> Kind {
         18 => Kind::Transfer(vnode, node),
         19 => Kind::Depose(Whom::Leader(vnode)),
         20 => Kind::Depose(whom),
-        22 => Kind::DeposeThenCrash(Whom::Leader(vnode)),
         21 => Kind::TransferThenDepose(vnode, node),
+        22 => Kind::DeposeThenCrash(Whom::Leader(vnode)),
+        23 => Kind::SlowLink(node, other, moment * 10),
+        24 => Kind::FailingDisk(whom),
+        25 => Kind::FullDisk(node),
+        26 => Kind::Move(vnode, node, dice.below("fault.to", index, plan.machines() as u64) as usize),
+        27 => Kind::Drain(node),
+        28 if plan.routers > 0 => Kind::CutRouter(node % plan.routers, whom),
         _ => Kind::TransferThenCut(vnode, node),
     }
 }

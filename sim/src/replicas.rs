@@ -1,4 +1,5 @@
-//! Whether the replicas of a vnode hold the same: each is asked for everything that it has, eventually and for itself.
+//! Whether the replicas of a vnode hold the same: each is asked for everything that it has, eventually and for itself. And whether the key space is served once:
+//! each shard of each node is asked for every vnode of the newest map, strongly.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,8 @@ pub async fn compare(cluster: &Cluster, map: &Map) -> Result<(), String> {
             if cluster.has_lost_data(node) {
                 continue;
             }
-            let content = read_all(cluster, node, seat.place.shard.0, vnode.id, table, map.ring.epoch).await;
+            let question = Question { vnode: vnode.id, table, epoch: map.ring.epoch, consistent: false };
+            let content = read_all(cluster, node, seat.place.shard.0, question).await;
             let content = content
                 .map_err(|why| format!("vnode {} cannot be read on node {node}: {why}", vnode.id.0))?;
             contents.insert(node, content);
@@ -44,15 +46,40 @@ pub async fn compare(cluster: &Cluster, map: &Map) -> Result<(), String> {
     Ok(())
 }
 
-/// Everything that a replica has of a vnode; or what it answers instead.
-async fn read_all(
-    cluster: &Cluster,
-    node: usize,
-    shard: u16,
+/// Every vnode is served by one shard of the cluster; who serves none or two, otherwise.
+pub async fn served_once(cluster: &Cluster, map: &Map) -> Result<(), String> {
+    let Some(table) = map.tables.get(TABLE).map(|table| table.id) else {
+        return Err("nobody knows the table".to_string());
+    };
+    for vnode in map.ring.vnodes() {
+        let question = Question { vnode: vnode.id, table, epoch: map.ring.epoch, consistent: true };
+        let mut serving = Vec::new();
+        for node in 0..cluster.plan().machines() {
+            for shard in 0..cluster.plan().cores as u16 {
+                if read_all(cluster, node, shard, question).await.is_ok() {
+                    serving.push((node, shard));
+                }
+            }
+        }
+        if serving.len() != 1 {
+            return Err(format!("vnode {} is served by {serving:?} (node, shard)", vnode.id.0));
+        }
+    }
+    Ok(())
+}
+
+/// What a replica is asked for.
+#[derive(Clone, Copy)]
+struct Question {
     vnode: VnodeId,
     table: TableId,
     epoch: u64,
-) -> Result<Content, String> {
+    consistent: bool,
+}
+
+/// Everything that a replica has of a vnode; or what it answers instead.
+async fn read_all(cluster: &Cluster, node: usize, shard: u16, question: Question) -> Result<Content, String> {
+    let Question { vnode, table, epoch, consistent } = question;
     let range = table_range(keyspace::ITEMS, table);
     let (mut from, mut content) = (range.from, Content::new());
     loop {
@@ -64,7 +91,7 @@ async fn read_all(
             forward: true,
             limit: LIMIT_NONE,
             bytes_max: PAGE_BYTES_MAX,
-            consistent: false,
+            consistent,
             filter: None,
             projection: None,
             count_only: false,

@@ -6,13 +6,21 @@ mod deposed_leader;
 mod double_apply;
 mod empty_replica;
 mod failing_disk;
+mod filled_gap;
+mod former_owner;
 mod half_image;
+mod image_over_old;
+mod jumping_clock;
+mod orphaned_image;
 mod paused_leader;
 mod recycled_segment;
 mod released_states;
+mod stale_router;
 mod tombstones;
 mod torn_tail;
 mod transferred_lease;
+mod two_majorities;
+mod unapplied_leader;
 mod uncommitted_tail;
 
 use std::time::Duration;
@@ -51,6 +59,14 @@ pub const ALL: &[Scenario] = &[
     failing_disk::SCENARIO,
     transferred_lease::SCENARIO,
     empty_replica::SCENARIO,
+    filled_gap::SCENARIO,
+    image_over_old::SCENARIO,
+    former_owner::SCENARIO,
+    stale_router::SCENARIO,
+    unapplied_leader::SCENARIO,
+    two_majorities::SCENARIO,
+    jumping_clock::SCENARIO,
+    orphaned_image::SCENARIO,
 ];
 
 /// What most of them begin with: a cluster of three nodes, and clients in a hurry.

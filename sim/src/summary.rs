@@ -52,17 +52,20 @@ impl Summary {
         self.counts.get(name).copied().unwrap_or(0)
     }
 
-    /// For people; `took` is real time, summed over threads.
-    pub fn text(&self, took: Duration) -> String {
+    /// For people; `took` is real time, for that many threads at once.
+    pub fn text(&self, took: Duration, threads: u64) -> String {
         let mut text = String::new();
         let hours = self.elapsed.as_secs_f64() / 3600.0;
         let speed = self.elapsed.as_secs_f64() / took.as_secs_f64().max(1e-9);
+        let millis = took.as_secs_f64() * 1e3 * threads as f64 / self.seeds.max(1) as f64;
         let mut line = |name: &str, value: String| {
             writeln!(text, "{name:<36} {value:>16}").expect("a string takes everything");
         };
         line("seeds", self.seeds.to_string());
         line("simulated hours", format!("{hours:.2}"));
         line("simulated seconds per second", format!("{speed:.0}"));
+        line("the same, per thread", format!("{:.0}", speed / threads as f64));
+        line("milliseconds of a thread per seed", format!("{millis:.0}"));
         line("elections", self.elections.to_string());
         line("entries applied", self.applies.to_string());
         line("polls", self.polls.to_string());

@@ -26,6 +26,10 @@ pub struct Watch {
     hasher: RandomState,
     /// The first thing that was wrong.
     wrong: RefCell<Option<String>>,
+    /// Disks lie, more of them than is promised to be survived: what was promised may be lost, and nothing may be made up.
+    pub is_beyond: Cell<bool>,
+    /// Promises that were not kept for that.
+    pub broken_promises: Cell<u64>,
     /// Something is wrong.
     pub alarm: Notify,
     /// Somebody has won an election.
@@ -46,6 +50,8 @@ impl Default for Watch {
             applied: RefCell::default(),
             hasher: RandomState::with_seeds(1, 2, 3, 4),
             wrong: RefCell::default(),
+            is_beyond: Cell::new(false),
+            broken_promises: Cell::new(0),
             alarm: Notify::new(),
             elected: Notify::new(),
             last_elected: Cell::new(0),
@@ -62,6 +68,14 @@ impl Watch {
         self.alarm.notify_all();
     }
 
+    /// Something is not as it was promised, which is wrong as long as disks are what promises rest on.
+    pub fn broken(&self, what: String) {
+        match self.is_beyond.get() {
+            true => self.broken_promises.set(self.broken_promises.get() + 1),
+            false => self.fail(what),
+        }
+    }
+
     /// What is wrong, if anything is.
     pub fn wrong(&self) -> Option<String> {
         self.wrong.borrow().clone()
@@ -73,7 +87,7 @@ impl Watch {
         let content = (term, self.hasher.hash_one(command));
         let known = *self.applied.borrow_mut().entry((vnode, index)).or_insert(content);
         if known != content {
-            self.fail(format!(
+            self.broken(format!(
                 "replicas differ: node {node} applies at index {index} of vnode {} an entry of term {term} that is not the one of term {} that was \
                  applied there before",
                 vnode.0, known.0
@@ -95,7 +109,7 @@ impl Watch {
             drop(leaders);
             self.leading.borrow_mut().insert(vnode, (node, term));
             if first != node {
-                self.fail(format!(
+                self.broken(format!(
                     "term {term} of vnode {} has two leaders: nodes {first} and {node}",
                     vnode.0
                 ));
@@ -126,7 +140,7 @@ impl Watch {
             ));
         }
         if stats.replication.failed > 0 {
-            self.fail(format!("node {node} has {} replicas that have failed", stats.replication.failed));
+            self.broken(format!("node {node} has {} replicas that have failed", stats.replication.failed));
         }
     }
 }

@@ -145,6 +145,31 @@ impl History {
         }
     }
 
+    /// Whether everything that was seen was written at all, and not before it was asked for: what must hold even where what was written may be lost.
+    pub fn is_honest(&self) -> Result<(), String> {
+        for (key, events) in &self.keys {
+            let seen = |event: &Event| match event.outcome {
+                Outcome::Held(held) => held.map(|held| (held, event.returned)),
+                _ => None,
+            };
+            let written = |number: u64, until: u64| {
+                let is_it = |event: &Event| match event.operation {
+                    Operation::Put(own) | Operation::PutIf { number: own, .. } => own == number,
+                    _ => false,
+                };
+                let counts = |event: &&Event| event.operation == Operation::Count && event.called <= until;
+                events.iter().any(|event| is_it(event) && event.called <= until)
+                    || events.iter().filter(counts).count() as u64 >= number
+            };
+            for (number, when) in events.iter().filter_map(seen) {
+                if !written(number, when) {
+                    return Err(format!("{key} shows {number} at {when}, which nobody had written"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Checks all keys; the first complaint.
     pub fn check(&self) -> Result<Totals, Complaint> {
         let mut totals = Totals { keys: self.keys.len(), ..Totals::default() };

@@ -27,7 +27,7 @@ use super::{CLUSTER, Cluster, HTTP_PORT, PEER_PORT, Running};
 pub const DATA: &str = "/data";
 
 /// How often bounds are looked at.
-const BOUNDS_PERIOD: Duration = Duration::from_millis(250);
+const BOUNDS_PERIOD: Duration = Duration::from_millis(500);
 
 /// What the cores of one start of a node tell each other.
 #[derive(Default)]
@@ -91,10 +91,10 @@ async fn try_run_core(
 
 /// Looks at leadership whenever it changes, and at bounds now and then.
 async fn watch(cluster: Cluster, index: usize, rt: SimRuntime, shard: Rc<shard::Shard<SimRuntime>>) {
-    let (operations_max, pending_bytes_max) = (16 << 10, cluster.plan().memory_bytes.max(64 << 20) / 8);
+    let (operations_max, pending_bytes_max) = cluster.plan().bounds();
     loop {
         let changed = shard.leadership_changed();
-        cluster.watch().look(index, &shard, cluster.plan().vnodes);
+        cluster.look(index, &shard);
         if let Either::Second(()) = select(changed, rt.sleep(BOUNDS_PERIOD)).await {
             cluster.watch().bounds(index, &shard, operations_max, pending_bytes_max);
         }
@@ -188,6 +188,7 @@ fn shard_options(cluster: &Cluster, index: usize, identity: Identity, shard: Sha
     options.tree.cache_bytes = 256 << 10;
     options.tree.canary = plan.planted.tree;
     options.disk_reserve_bytes = 0;
+    (options.operations_max, options.pending_bytes_max) = plan.bounds();
     options.replication.tick = plan.tick;
     options.replication.election_ticks = plan.election_ticks;
     options.replication.tail_bytes_max = plan.tail_bytes_max;
