@@ -22,6 +22,27 @@ struct PutRequest {
 #[derive(Clone, PartialEq, prost::Message)]
 struct PutResponse {}
 
+/// `etcdserverpb.RangeRequest`, of one key.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RangeRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    key: Vec<u8>,
+}
+
+/// `etcdserverpb.RangeResponse`, as far as it is read.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RangeResponse {
+    #[prost(message, repeated, tag = "2")]
+    pairs: Vec<KeyValue>,
+}
+
+/// `mvccpb.KeyValue`, as far as it is read.
+#[derive(Clone, PartialEq, prost::Message)]
+struct KeyValue {
+    #[prost(bytes = "vec", tag = "5")]
+    value: Vec<u8>,
+}
+
 /// `etcdserverpb.StatusRequest`.
 #[derive(Clone, PartialEq, prost::Message)]
 struct StatusRequest {}
@@ -67,7 +88,7 @@ pub async fn leads(url: &str) -> anyhow::Result<bool> {
     Ok(status.leader != 0 && status.leader == own)
 }
 
-/// Writes values.
+/// Writes and reads values.
 pub struct Putter {
     grpc: Grpc<Channel>,
     value: Rc<[u8]>,
@@ -84,5 +105,13 @@ impl Writer for Putter {
     async fn put(&mut self, key: u64) -> anyhow::Result<()> {
         let put = PutRequest { key: format!("key-{key:08}").into_bytes(), value: self.value.to_vec() };
         ask::<_, PutResponse>(&mut self.grpc, "/etcdserverpb.KV/Put", put).await.map(drop)
+    }
+
+    async fn get(&mut self, key: u64) -> anyhow::Result<()> {
+        let range = RangeRequest { key: format!("key-{key:08}").into_bytes() };
+        let found: RangeResponse = ask(&mut self.grpc, "/etcdserverpb.KV/Range", range).await?;
+        let whole = found.pairs.first().is_some_and(|pair| pair.value.len() == self.value.len());
+        anyhow::ensure!(whole, "key {key} is not there");
+        Ok(())
     }
 }

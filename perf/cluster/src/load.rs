@@ -1,5 +1,6 @@
-//! Writers: each writes as soon as its last write was answered, and notes how long that took.
+//! Writers and readers: each asks as soon as it was answered, and notes how long that took.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -7,10 +8,23 @@ use anyhow::ensure;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// One connection that writes.
+/// One connection that writes and reads.
 pub trait Writer {
     /// Writes a value under the key of this number; returns when it is acknowledged.
     async fn put(&mut self, key: u64) -> anyhow::Result<()>;
+
+    /// Reads the value under the key of this number, which was written.
+    async fn get(&mut self, key: u64) -> anyhow::Result<()>;
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Writes.
+    Put,
+    /// Reads of the keys below [`KEYS_READ`], which [`fill`] wrote.
+    Get,
 }
 
 /// What one measurement found.
@@ -29,11 +43,49 @@ pub struct Figures {
 /// Keys that are written: enough that writers rarely meet.
 const KEYS: u64 = 100_000;
 
+/// Keys that are read.
+pub const KEYS_READ: u64 = 10_000;
+
 /// How long to write before anything is counted.
 const WARM_UP: Duration = Duration::from_millis(500);
 
+/// Writes all keys that are read.
+pub async fn fill<W: Writer + 'static>(writers: Vec<W>) -> anyhow::Result<()> {
+    let local = tokio::task::LocalSet::new();
+    let count = writers.len();
+    let tasks: Vec<_> = writers
+        .into_iter()
+        .enumerate()
+        .map(|(number, mut writer)| {
+            local.spawn_local(async move {
+                for key in (number as u64..KEYS_READ).step_by(count) {
+                    writer.put(key).await?;
+                }
+                anyhow::Ok(())
+            })
+        })
+        .collect();
+    local
+        .run_until(async {
+            for task in tasks {
+                task.await??;
+            }
+            Ok(())
+        })
+        .await
+}
+
 /// Has every writer write for `duration`.
 pub async fn run<W: Writer + 'static>(writers: Vec<W>, duration: Duration) -> anyhow::Result<Figures> {
+    drive(writers, Verb::Put, duration).await
+}
+
+/// Has everybody do the same for `duration`.
+pub async fn drive<W: Writer + 'static>(
+    writers: Vec<W>,
+    verb: Verb,
+    duration: Duration,
+) -> anyhow::Result<Figures> {
     let begin = Instant::now() + WARM_UP;
     let end = begin + duration;
     let local = tokio::task::LocalSet::new();
@@ -42,7 +94,9 @@ pub async fn run<W: Writer + 'static>(writers: Vec<W>, duration: Duration) -> an
             let tasks: Vec<_> = writers
                 .into_iter()
                 .enumerate()
-                .map(|(number, writer)| tokio::task::spawn_local(write(writer, number as u64, begin, end)))
+                .map(|(number, writer)| {
+                    tokio::task::spawn_local(lane(writer, verb, number as u64, begin..end))
+                })
                 .collect();
             let mut results = Vec::new();
             for task in tasks {
@@ -64,11 +118,11 @@ pub async fn run<W: Writer + 'static>(writers: Vec<W>, duration: Duration) -> an
     })
 }
 
-async fn write<W: Writer>(
+async fn lane<W: Writer>(
     mut writer: W,
+    verb: Verb,
     number: u64,
-    begin: Instant,
-    end: Instant,
+    time: Range<Instant>,
 ) -> anyhow::Result<Histogram<u64>> {
     let mut latencies = empty();
     let mut draw = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -78,11 +132,14 @@ async fn write<W: Writer>(
         draw ^= draw >> 7;
         draw ^= draw << 17;
         let asked = Instant::now();
-        if asked >= end {
+        if asked >= time.end {
             return Ok(latencies);
         }
-        writer.put(draw % KEYS).await?;
-        if asked >= begin {
+        match verb {
+            Verb::Put => writer.put(draw % KEYS).await?,
+            Verb::Get => writer.get(draw % KEYS_READ).await?,
+        }
+        if asked >= time.start {
             latencies.record(u64::try_from(asked.elapsed().as_nanos())?)?;
         }
     }

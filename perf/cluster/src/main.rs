@@ -14,6 +14,8 @@
 //!    a node with 10,000 vnodes costs while nobody asks it for anything.
 //! 4. [`report`] sets the medians side by side with the goals, as text, JSON and Markdown.
 //!
+//! [`peers`] is another comparison, for `perf/peers`: one torc node beside one etcd, one [`redis`] and one dynalite.
+//!
 //! What is equal: value size, connections, the disk, durability (an answer means that a majority has it on the device, as each
 //! product's defaults have it). What is not: the protocol. The generator shares the cores with what it measures.
 //!
@@ -27,7 +29,9 @@ mod failover;
 mod idle;
 mod load;
 mod options;
+mod peers;
 mod processes;
+mod redis;
 mod report;
 
 use clap::Parser;
@@ -35,9 +39,17 @@ use clap::Parser;
 fn main() -> anyhow::Result<()> {
     let options = options::Options::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::fs::create_dir_all(&options.out)?;
+    if options.only == [options::Part::Peers] {
+        let peers = runtime.block_on(peers::measure(&options))?;
+        print!("{}", peers.markdown());
+        std::fs::write(options.out.join("peers.json"), serde_json::to_string_pretty(&peers)? + "\n")?;
+        std::fs::write(options.out.join("peers.md"), peers.markdown())?;
+        return Ok(());
+    }
+    anyhow::ensure!(!options.only.contains(&options::Part::Peers), "peers are measured alone: --only peers");
     let report = runtime.block_on(report::measure(&options))?;
     print!("{}", report.text());
-    std::fs::create_dir_all(&options.out)?;
     std::fs::write(options.out.join("cluster.json"), serde_json::to_string_pretty(&report)? + "\n")?;
     std::fs::write(options.out.join("cluster.md"), report.markdown())?;
     Ok(())

@@ -37,7 +37,11 @@ pub struct Options {
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub dir: PathBuf,
 
-    /// Where cluster.json and cluster.md go
+    /// The program of the npm package dynalite, if it is installed
+    #[arg(long, value_name = "FILE")]
+    pub dynalite: Option<PathBuf>,
+
+    /// Where cluster.json and cluster.md go, or peers.json and peers.md
     #[arg(long, default_value = "target/cluster", value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -51,6 +55,8 @@ pub enum Part {
     Failover,
     /// What idle vnodes cost.
     Idle,
+    /// One node beside one node of other systems: `perf/peers`.
+    Peers,
 }
 
 impl Options {

@@ -168,19 +168,20 @@ impl Single {
     }
 }
 
-/// Three etcd members.
+/// etcd members.
 pub struct Etcd {
     urls: Vec<String>,
     _members: Vec<Process>,
 }
 
 impl Etcd {
-    /// Starts them with etcd's defaults, in new directories.
-    pub async fn start(scratch: &Scratch) -> anyhow::Result<Etcd> {
-        let ports = free_ports(6)?;
-        let peer = |member: usize| format!("http://127.0.0.1:{}", ports[3 + member]);
+    /// Starts so many with etcd's defaults, in new directories.
+    pub async fn start(scratch: &Scratch, count: usize) -> anyhow::Result<Etcd> {
+        let ports = free_ports(2 * count)?;
+        let peer = |member: usize| format!("http://127.0.0.1:{}", ports[count + member]);
         let url = |member: usize| format!("http://127.0.0.1:{}", ports[member]);
-        let all = (0..3).map(|member| format!("m{member}={}", peer(member))).collect::<Vec<_>>().join(",");
+        let all =
+            (0..count).map(|member| format!("m{member}={}", peer(member))).collect::<Vec<_>>().join(",");
         let start = |member: usize| {
             let log = std::fs::File::create(scratch.path(&format!("etcd-{member}.log")))?;
             let (peer, url) = (peer(member), url(member));
@@ -196,8 +197,8 @@ impl Etcd {
                 .stderr(log);
             Process::start(&mut command).context("etcd is needed: apt-get install -y etcd-server")
         };
-        let members = (0..3).map(start).collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Etcd { urls: (0..3).map(url).collect(), _members: members })
+        let members = (0..count).map(start).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Etcd { urls: (0..count).map(url).collect(), _members: members })
     }
 
     /// Where the leader is reached.
@@ -213,6 +214,74 @@ impl Etcd {
         }
         bail!("etcd has no leader after {START_TIME_MAX:?}")
     }
+}
+
+/// A Redis server that syncs its log before it answers.
+pub struct Redis {
+    /// Where it listens.
+    pub address: SocketAddr,
+    _process: Process,
+}
+
+impl Redis {
+    /// Starts one in a new directory; none where it is not installed.
+    pub async fn start(scratch: &Scratch) -> anyhow::Result<Option<Redis>> {
+        let (dir, port) = (scratch.path("redis"), free_ports(1)?[0]);
+        std::fs::create_dir(&dir)?;
+        let log = std::fs::File::create(scratch.path("redis.log"))?;
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--daemonize", "no", "--save", ""])
+            .args(["--appendonly", "yes", "--appendfsync", "always", "--dir"])
+            .arg(&dir)
+            .stdout(log)
+            .stderr(Stdio::null());
+        if !is_installed("redis-server") {
+            return Ok(None);
+        }
+        let process = Process::start(&mut command)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        wait_for(address).await?;
+        Ok(Some(Redis { address, _process: process }))
+    }
+}
+
+/// dynalite, from an npm package.
+pub struct Dynalite {
+    /// Where it listens.
+    pub address: SocketAddr,
+    _process: Process,
+}
+
+impl Dynalite {
+    /// Starts `program` in a new directory.
+    pub async fn start(program: &Path, scratch: &Scratch) -> anyhow::Result<Dynalite> {
+        let port = free_ports(1)?[0];
+        let mut command = Command::new(program);
+        command.args(["--port", &port.to_string(), "--createTableMs", "0", "--path"]);
+        command.arg(scratch.path("dynalite")).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = Process::start(&mut command)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        wait_for(address).await?;
+        Ok(Dynalite { address, _process: process })
+    }
+}
+
+/// Whether there is such a program.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
+    let until = Instant::now() + START_TIME_MAX;
+    while Instant::now() < until {
+        if tokio::net::TcpStream::connect(address).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bail!("nobody listens on {address} after {START_TIME_MAX:?}")
 }
 
 /// Ports that nobody listens on now.

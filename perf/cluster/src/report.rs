@@ -84,7 +84,7 @@ async fn measure_puts(options: &Options, bar: &ProgressBar) -> anyhow::Result<Ve
     };
     let cluster = TorcCluster::start(options, &scratch, None).await?;
     let single = Single::start(options, &scratch).await?;
-    let members = Etcd::start(&scratch).await?;
+    let members = Etcd::start(&scratch, 3).await?;
     let leader = members.leader().await?;
     for address in [cluster.router, single.http] {
         dynamodb::Client::connect(address).await?.create_table().await?;
