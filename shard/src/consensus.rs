@@ -54,6 +54,7 @@
 //! | no proposal is forwarded | `a_follower_takes_no_proposal_and_forwards_none` | |
 //! | what makes no sense is not stepped | `messages_that_make_no_sense_are_ignored`; whose letters it is: `tests/it/cluster/rules.rs`, `a_node_speaks_for_its_own_replicas_only` | |
 //! | a replica without content votes for who has its image, and its vote is durable | `who_installs_an_image_votes_and_acknowledges_nothing`, `who_begins_anew_votes_for_who_has_its_image`; `tests/it/cluster/rules.rs`, `two_of_three_go_on_although_one_of_them_needs_an_image` | |
+//! | who comes back counts no votes by members from before a change that was committed | `sim`, scenario `unsettled-change` | `UnsettledChange` of `replication` |
 //! | a panic closes one replica | `a_group_that_panics_is_closed_and_says_so_from_then_on` | |
 //! | a replica that sleeps keeps its promises, and its leader's lease rests on them alone | `what_is_heard_in_another_way_counts_as_a_letter`, `a_promise_that_came_in_another_way_prolongs_the_lease`, `tests/it/cluster/sleep.rs` | `ReadAsleep`, `KeepLoyalty` of `replication` |
 //!

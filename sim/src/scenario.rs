@@ -22,6 +22,7 @@ mod transferred_lease;
 mod two_majorities;
 mod unapplied_leader;
 mod uncommitted_tail;
+mod unsettled_change;
 
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ pub const ALL: &[Scenario] = &[
     stale_router::SCENARIO,
     unapplied_leader::SCENARIO,
     two_majorities::SCENARIO,
+    unsettled_change::SCENARIO,
     jumping_clock::SCENARIO,
     orphaned_image::SCENARIO,
 ];

@@ -183,7 +183,7 @@ impl<R: Runtime> Cluster<R> {
     }
 
     fn reopen(&self, vnode: VnodeId, recovered: Recovered) {
-        let mut saved = recovered.saved();
+        let mut saved = recovered.saved(!self.options.canary.is(Canary::UnsettledChange));
         if self.options.canary.is(Canary::ApplyUncommitted) && !recovered.state.installing {
             saved.hard_state.commit =
                 saved.entries.last().map_or(saved.hard_state.commit, |entry| entry.index);

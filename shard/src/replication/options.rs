@@ -112,6 +112,8 @@ pub enum Canary {
     WriteForOthers,
     /// Leases are counted on the wall clock.
     LeaseByWall,
+    /// A restart does not take it that a change of members was committed when another one follows it in the log.
+    UnsettledChange,
     /// A replica waits for ever for the parts of an image that nobody has any more.
     WaitForImage,
 }

@@ -86,15 +86,24 @@ impl Recovered {
         }
     }
 
-    /// What its group goes on with. One whose content is not complete begins anew, and only keeps its promises.
-    pub fn saved(&self) -> Saved {
+    /// Up to which entry all is known to be committed by what lies in the log. A leader proposes a change of members when it has applied the one before, and
+    /// not sooner: so where there are two, the first one was committed, and with it all that came before. The commit index is not written down with every entry;
+    /// without this, a replica could come back with the members from before both changes, and be elected by them alone, beside a leader of the new ones.
+    fn settled(&self) -> u64 {
+        let is_change = |entry: &&Entry| entry.get_entry_type() != EntryType::EntryNormal;
+        self.entries.iter().rev().filter(is_change).nth(1).map_or(0, |first| first.index)
+    }
+
+    /// What its group goes on with. One whose content is not complete begins anew, and only keeps its promises. A planted bug does not look at what is `settled`.
+    pub fn saved(&self, looks_at_changes: bool) -> Saved {
         if self.state.installing {
             return Recovered::nothing_but(&self.state);
         }
         let mut hard_state = HardState::default();
         (hard_state.term, hard_state.vote) = (self.state.term, self.state.vote);
         let last = self.entries.last().map_or(self.standing.index, |entry| entry.index);
-        hard_state.commit = self.state.commit.clamp(self.standing.index, last);
+        let settled = if looks_at_changes { self.settled() } else { 0 };
+        hard_state.commit = self.state.commit.max(settled).clamp(self.standing.index, last);
         Saved {
             hard_state,
             conf_state: self.standing.members.clone(),
