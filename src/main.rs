@@ -62,7 +62,7 @@ enum Command {
     Ctl(ctl::Args),
     /// Measure an endpoint: throughput and latency under load
     Bench(perf::bench::Options),
-    /// Run a whole node in one thread under faults, from a seed
+    /// Run a whole cluster in one thread under faults, from a seed
     Sim(sim::Args),
     /// Tell what lies in a data directory or a file of one, or check it; read-only
     Inspect(inspect::Args),
