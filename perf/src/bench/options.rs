@@ -95,7 +95,7 @@ pub struct Options {
     pub reuse: bool,
 
     /// Bytes of one item as DynamoDB charges them, names plus values: a number, uniform:FROM-TO, or
-    /// lognormal:MEDIAN,SIGMA[,MAX] [default: 1024; of the dynamodb mix: lognormal:600,1.2,65536].
+    /// lognormal:MEDIAN,SIGMA or lognormal:MEDIAN,SIGMA,MAX (default 1024; of the dynamodb mix lognormal:600,1.2,65536).
     #[arg(long, value_name = "SIZES")]
     pub item_bytes: Option<String>,
 

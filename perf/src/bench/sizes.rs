@@ -1,6 +1,6 @@
 //! How large items are: all alike, or drawn, and always the same for the same version of the same item.
 //!
-//! A distribution is laid out once as [`STEPS`] sizes that are equally likely; an item's is picked by a hash of its key and version, so that
+//! A distribution is laid out once as `STEPS` sizes that are equally likely; an item's is picked by a hash of its key and version, so that
 //! whoever reads it knows how large it has to be.
 
 use std::fmt;
