@@ -17,16 +17,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("runtime", &[]),
     ("tuning", &[]),
+    ("meter", &["runtime"]),
     ("lsm", &["runtime"]),
-    ("net", &["model", "runtime"]),
-    ("shard", &["lsm", "model", "net", "runtime"]),
-    ("router", &["model", "net", "runtime"]),
+    ("net", &["meter", "model", "runtime"]),
+    ("shard", &["lsm", "meter", "model", "net", "runtime"]),
+    ("router", &["meter", "model", "net", "runtime"]),
     ("process", &["model", "net", "router", "runtime", "shard"]),
     ("sim", &["lsm", "model", "net", "process", "router", "runtime", "shard"]),
     ("perf", &["model", "net", "runtime", "tuning"]),
     ("fuzz_targets", &["lsm", "model", "net", "router", "runtime", "shard"]),
     ("cases", &[]),
-    ("torc", &["lsm", "model", "net", "perf", "process", "router", "runtime", "shard", "sim", "tuning"]),
+    (
+        "torc",
+        &["lsm", "meter", "model", "net", "perf", "process", "router", "runtime", "shard", "sim", "tuning"],
+    ),
 ];
 
 /// Packages from outside that only some crates may name.

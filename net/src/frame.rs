@@ -17,13 +17,17 @@
 //! docs/WIRE.md, "Frames", describes the bytes.
 
 use crate::message::MESSAGE_BYTES_MAX;
+use meter::ledger::SERVED_BYTES;
 use model::ring::{NodeId, Place, ShardId};
 
 /// The first eight bytes of every connection between processes.
 pub const MAGIC: [u8; 8] = *b"torcwire";
 
 /// The version of hello, frames and messages. Both ends must speak the same.
-pub const WIRE_VERSION: u16 = 3;
+pub const WIRE_VERSION: u16 = 4;
+
+/// Most bytes of a message on its way: behind a reply stands what it took.
+pub const CARRIED_BYTES_MAX: usize = MESSAGE_BYTES_MAX + SERVED_BYTES;
 
 /// Bytes of a hello.
 pub const HELLO_BYTES: usize = 96;
@@ -201,7 +205,7 @@ pub enum FrameError {
     },
     /// A checksum does not match: the bytes changed on their way.
     Checksum,
-    /// A payload of more than `PAYLOAD_BYTES_MAX`, or a message in parts of more than `MESSAGE_BYTES_MAX`.
+    /// A payload of more than `PAYLOAD_BYTES_MAX`, or a message in parts of more than `CARRIED_BYTES_MAX`.
     TooLong {
         /// Its bytes.
         length: u32,
@@ -237,7 +241,7 @@ impl std::fmt::Display for FrameError {
             FrameError::Checksum => f.write_str("a checksum does not match: bytes changed on their way"),
             FrameError::TooLong { length } => write!(
                 f,
-                "{length} bytes, more than the {PAYLOAD_BYTES_MAX} of a frame or the {MESSAGE_BYTES_MAX} of a message"
+                "{length} bytes, more than the {PAYLOAD_BYTES_MAX} of a frame or the {CARRIED_BYTES_MAX} of a message"
             ),
             FrameError::Number { expected, came } => {
                 write!(f, "frame {came} came where {expected} is next: one came twice, or one is missing")

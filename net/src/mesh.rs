@@ -12,6 +12,8 @@
 //! 4. At most `in_flight_max` calls to one peer are under way; the next is refused at once with `Busy`. A call
 //!    that expired still counts until its reply comes: the peer may be working on it.
 //!
+//! What the other core spent on a request comes back behind the reply, and goes into the ledger of whoever asked (`meter::ledger`).
+//!
 //! The map travels the same way: `broadcast_map` is a call to every core, acknowledged when its cell holds the map. A core that has
 //! the map that was given last gets what is different, any other one the whole.
 //!
@@ -23,6 +25,7 @@
 pub use crate::calls::CallError;
 use crate::calls::Calls;
 use crate::map::MapCell;
+use meter::ledger;
 use model::map::Map;
 use model::ring::ShardId;
 use runtime::sync::{Either, Notify, join_all, select};
@@ -203,7 +206,11 @@ impl<R: Runtime> Mesh<R> {
             Either::First(Err(_closed)) => return Err(CallError::Closed),
             Either::Second(early) => early,
         };
-        reply.unwrap_or(Err(CallError::Closed))
+        let mut reply = reply.unwrap_or(Err(CallError::Closed))?;
+        if kind == Kind::Request {
+            assert!(ledger::fold(&self.inner.rt, &mut reply), "a core of this process says what it spent");
+        }
+        Ok(reply)
     }
 
     async fn receive(&self) {
@@ -228,7 +235,7 @@ impl<R: Runtime> Mesh<R> {
         let task = async move {
             let expired = rt.now() >= packet.deadline;
             let (kind, payload) = match handler {
-                Some(handler) if !expired => (Kind::Reply, handler(packet.payload).await),
+                Some(handler) if !expired => (Kind::Reply, ledger::serve(&rt, handler(packet.payload)).await),
                 // An expired caller has stopped listening; the reply only counts the call out.
                 _ => (Kind::NotServing, Vec::new()),
             };

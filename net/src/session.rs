@@ -26,6 +26,7 @@ use crate::frame::{FrameError, Hello, Kind, Verdict};
 use crate::mesh::Handler;
 use crate::secret::Trust;
 use bytes::Bytes;
+use meter::ledger::{self, SERVED_BYTES};
 use model::ring::{NodeId, Place, ShardId};
 use queue::{Outgoing, Queue};
 use reader::{Incoming, Reader};
@@ -36,7 +37,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -433,7 +434,9 @@ impl<R: Runtime> Session<R> {
         if !inner.lost_frames.get() {
             entry.hand_over();
         }
-        receiver.await.unwrap_or(Err(CallError::Closed))
+        let mut reply = receiver.await.unwrap_or(Err(CallError::Closed))?;
+        assert!(ledger::fold(&inner.rt, &mut reply), "a reply without its ledger ends the session");
+        Ok(reply)
     }
 
     /// Tells the other end something, which nobody answers. False when it was dropped: the session is over, or too much
@@ -555,6 +558,7 @@ impl<R: Runtime> Session<R> {
         let Incoming { kind, call, timeout_us, payload } = message;
         let sound = match kind {
             Kind::Request => self.serve(call, timeout_us, payload),
+            Kind::Reply if payload.len() < SERVED_BYTES => false,
             Kind::Reply => self.inner.calls.finish(call, Ok(payload)),
             Kind::Busy => self.inner.calls.finish(call, Err(CallError::Busy)),
             Kind::NotServing => self.inner.calls.finish(call, Err(CallError::NotServing)),
@@ -596,7 +600,8 @@ impl<R: Runtime> Session<R> {
             let session = place.session.clone();
             // The entry only makes the sweeper tell when the time is over: one sweeper instead of a timer per call.
             let Ok((entry, expired)) = session.inner.served.enter_anyway(0, deadline) else { return };
-            let served = select(handler(payload), expired).await;
+            let handled = pin!(ledger::serve(&session.inner.rt, handler(payload)));
+            let served = select(handled, expired).await;
             drop(entry);
             let message = match served {
                 Either::First(reply) => Outgoing { payload: reply, ..Outgoing::empty(Kind::Reply, call) },

@@ -35,6 +35,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use meter::ledger;
+use meter::stage::Stage;
 use model::error::{ApiError, Code};
 use ring::digest::{self, SHA256};
 use ring::hmac;
@@ -87,6 +89,7 @@ pub(crate) async fn authenticate<R: Runtime>(
 ) -> Result<Caller, ApiError> {
     let access = router.access();
     let Some(users) = &access.users else { return Ok(Caller { user: None }) };
+    ledger::mark(&router.rt, Stage::Parse);
     let mut headers = [httparse::EMPTY_HEADER; crate::http::head::HEADERS_MAX];
     let headers = request.headers(&mut headers);
     let query = Query::read(&String::from_utf8_lossy(request.query()));
@@ -97,6 +100,7 @@ pub(crate) async fn authenticate<R: Runtime>(
     let hash = canonical::hash(request, headers, &claim, &body)?;
     let signer = users.position(claim.access_key);
     let right = access.keys.verify(users, signer, &claim, &router.options.region, &hash);
+    ledger::mark(&router.rt, Stage::Auth);
     match (signer, right) {
         (None, _) => Err(unrecognized()),
         (Some(_), _) if claim.has_security_token => Err(unrecognized()),
@@ -114,7 +118,10 @@ pub(crate) fn authorize<R: Runtime>(
 ) -> Result<(), ApiError> {
     let Some(user) = caller.user() else { return Ok(()) };
     let here = (router.options.region.as_str(), router.options.account.as_str());
-    policy::check(user, operation, parameters, here)
+    ledger::mark(&router.rt, Stage::Parse);
+    let outcome = policy::check(user, operation, parameters, here);
+    ledger::mark(&router.rt, Stage::Auth);
+    outcome
 }
 
 impl Caller {

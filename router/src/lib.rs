@@ -41,6 +41,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use meter::book::Book;
 use model::expression::{ExpressionCache, ExpressionCacheStats};
 use model::item::ItemBuilder;
 use net::fabric::Fabric;
@@ -128,6 +129,9 @@ pub struct Router<R: Runtime> {
     pub(crate) expressions: ExpressionCache,
     /// The second that `date` is of, and the date.
     date: Cell<(u64, [u8; 29])>,
+    /// What the ids of this router's responses end with.
+    id_end: [u8; 28],
+    pub(crate) book: Rc<Book>,
 }
 
 /// The operations that torc has, each with the names of its parameters.
@@ -156,6 +160,7 @@ impl<R: Runtime> Router<R> {
     pub fn outside(rt: R, options: RouterOptions, map: MapCell) -> Rc<Router<R>> {
         let server = Rc::new(Server::new(options.server));
         let date = Cell::new((0, http::response::http_date(0)));
+        let id_end = http::response::id_end(std::array::from_fn(|_| rt.random(Purpose::Id)));
         let access = RefCell::new(Access::new(options.users.clone()));
         let (tls, builder, expressions) = (RefCell::default(), RefCell::default(), ExpressionCache::new());
         Rc::new(Router {
@@ -177,6 +182,8 @@ impl<R: Runtime> Router<R> {
             builder,
             expressions,
             date,
+            id_end,
+            book: Rc::default(),
         })
     }
 
@@ -238,6 +245,11 @@ impl<R: Runtime> Router<R> {
         self.expressions.stats()
     }
 
+    /// What became of the requests, and where their time went.
+    pub fn book(&self) -> &Rc<Book> {
+        &self.book
+    }
+
     /// Reads that a second replica was asked for.
     pub fn hedged_reads(&self) -> u64 {
         self.hedged.get()
@@ -250,7 +262,8 @@ impl<R: Runtime> Router<R> {
 
     /// The id of the next response.
     pub(crate) fn request_id(&self) -> [u8; 52] {
-        http::response::request_id(std::array::from_fn(|_| self.rt.random(Purpose::Id)))
+        let random = [self.rt.random(Purpose::Id), self.rt.random(Purpose::Id)];
+        http::response::request_id(random, &self.id_end)
     }
 
     /// `Date` of now; made once a second.

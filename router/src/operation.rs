@@ -38,6 +38,8 @@ mod write;
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use meter::ledger;
+use meter::stage::Operation as Metered;
 use model::error::{ApiError, Code};
 use model::item::ItemRef;
 use model::limits::{ITEM_BYTES_MAX, TABLE_NAME_BYTES_MAX, TABLE_NAME_BYTES_MIN};
@@ -63,6 +65,7 @@ pub(crate) async fn answer<R: Runtime>(router: &Router<R>, request: &Request<'_>
     match call(router, request, out).await {
         Ok(()) => 200,
         Err(error) => {
+            ledger::with_present(|ledger| router.book.count_error(ledger.operation(), error.code.name()));
             out.truncate(start);
             write_error(out, &error);
             error.code.status()
@@ -78,6 +81,7 @@ async fn call<R: Runtime>(
     let target = request.target().unwrap_or("");
     let name = target.strip_prefix(TARGET_PREFIX).unwrap_or("");
     let shape = shape_of(name).ok_or_else(|| known::refusal(target))?;
+    ledger::with_present(|ledger| ledger.set_operation(metered(name)));
     if !router.has_map() {
         return Err(ApiError::new(
             Code::ServiceUnavailable,
@@ -112,6 +116,21 @@ async fn call<R: Runtime>(
         "DescribeEndpoints" => account::describe_endpoints(parameters, request.host(), out),
         "DescribeContinuousBackups" => account::describe_continuous_backups(router, parameters, out).await,
         other => panic!("{other} has an input and must have an operation"),
+    }
+}
+
+/// As what it is counted.
+fn metered(name: &str) -> Metered {
+    match name {
+        "GetItem" => Metered::GetItem,
+        "PutItem" => Metered::PutItem,
+        "UpdateItem" => Metered::UpdateItem,
+        "DeleteItem" => Metered::DeleteItem,
+        "Query" => Metered::Query,
+        "Scan" => Metered::Scan,
+        "BatchGetItem" => Metered::BatchGetItem,
+        "BatchWriteItem" => Metered::BatchWriteItem,
+        _ => Metered::Other,
     }
 }
 
@@ -216,7 +235,10 @@ impl<R: Runtime> Router<R> {
     fn table(&self, map: &Map, given: &str) -> Result<Rc<Table>, ApiError> {
         let name = self.table_name(given)?;
         match map.tables.get(name) {
-            Some(table) if is_serving(table) => Ok(table.clone()),
+            Some(table) if is_serving(table) => {
+                ledger::with_present(|ledger| ledger.set_table(table.id.0));
+                Ok(table.clone())
+            }
             _ => Err(not_found()),
         }
     }

@@ -37,6 +37,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use meter::ledger;
 use model::error::{ApiError, Code};
 use model::key::TableId;
 use model::map::Map;
@@ -160,6 +161,7 @@ impl<R: Runtime> Router<R> {
     /// The attempts of an operation that begins now.
     pub(crate) fn attempts(&self) -> Attempts {
         self.retries.earn();
+        ledger::with_present(|ledger| ledger.mark_prepared(self.rt.ticks()));
         let begun = self.rt.now();
         Attempts {
             begun,

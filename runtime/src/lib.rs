@@ -56,6 +56,23 @@ impl Mono {
     }
 }
 
+/// A point on the fine clock, in nanoseconds since an arbitrary start: what [`Runtime::ticks`] reads. Not to be held against a [`Mono`]: the two clocks
+/// need not run equally fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Ticks(pub u64);
+
+impl Ticks {
+    /// This point moved later by `duration`; saturates at the far end of time.
+    pub fn after(self, duration: Duration) -> Ticks {
+        Ticks(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// Time from `earlier` to this point; zero when `earlier` is later.
+    pub fn since(self, earlier: Ticks) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
 /// Wall-clock time in microseconds since 1970-01-01 UTC. May jump; only for what people and clients see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Wall(pub u64);
@@ -161,6 +178,12 @@ pub trait Runtime: Clone + 'static {
 
     /// The monotonic clock.
     fn now(&self) -> Mono;
+
+    /// The fine clock: for measuring, at a third of the price of `now`. Never goes back on one core; its rate is right to a few parts in a hundred
+    /// thousand. Whoever must not be wrong about time asks [`Runtime::now`].
+    fn ticks(&self) -> Ticks {
+        Ticks(self.now().0)
+    }
 
     /// The wall clock.
     fn wall(&self) -> Wall;

@@ -29,6 +29,7 @@ mod net;
 mod probe;
 mod start;
 mod system;
+mod ticks;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,8 @@
 use crate::refusal::Refusal;
 use crate::replication::NotRead;
 use crate::shard::Shard;
+use meter::ledger;
+use meter::stage::{Operation as Metered, Stage};
 use model::key::{TableId, keyspace, token_high_of_key, token_range};
 use model::map::Map;
 use model::ring::{Place, VnodeId};
@@ -40,7 +42,14 @@ impl<R: Runtime> Shard<R> {
                 Refusal::internal().into()
             }
         };
-        reply.encode()
+        let reply = reply.encode();
+        ledger::with_present(|ledger| {
+            ledger.mark(self.rt.ticks(), Stage::Evaluate);
+            if ledger.is_for_others() {
+                self.book().close_served(ledger);
+            }
+        });
+        reply
     }
 
     async fn answer(&self, request: &ArchivedRequest, size: usize) -> Reply {
@@ -49,6 +58,12 @@ impl<R: Runtime> Shard<R> {
             return Box::pin(self.watch(watch)).await.unwrap_or_else(Reply::from);
         }
         let Some(_admitted) = self.admission.enter(size) else { return Reply::Busy };
+        ledger::with_present(|ledger| {
+            ledger.mark_arrived(self.rt.ticks());
+            if ledger.is_for_others() {
+                ledger.set_operation(metered(&request.operation));
+            }
+        });
         let answer = match &request.operation {
             ArchivedOperation::Get(get) => self.get(get).await.map(Reply::Item),
             ArchivedOperation::Put(put) => self.put(put).await.map(Reply::Written),
@@ -164,6 +179,20 @@ impl<R: Runtime> Shard<R> {
     pub(crate) fn range_of(&self, vnode: VnodeId, table: TableId) -> Result<model::key::KeyRange, Refusal> {
         let (from, to) = self.tables.map().ring.range(vnode).ok_or_else(Refusal::internal)?;
         Ok(token_range(keyspace::ITEMS, table, from, to))
+    }
+}
+
+/// As what it is counted when another core asks: Query and Scan ask for the same pages.
+fn metered(operation: &ArchivedOperation) -> Metered {
+    match operation {
+        ArchivedOperation::Get(_) => Metered::GetItem,
+        ArchivedOperation::Put(_) => Metered::PutItem,
+        ArchivedOperation::Delete(_) => Metered::DeleteItem,
+        ArchivedOperation::Update(_) => Metered::UpdateItem,
+        ArchivedOperation::GetMany(_) => Metered::BatchGetItem,
+        ArchivedOperation::WriteMany(_) => Metered::BatchWriteItem,
+        ArchivedOperation::Scan(_) => Metered::Scan,
+        _ => Metered::Other,
     }
 }
 

@@ -14,7 +14,7 @@
 //! - `cluster`: each vnode is a Raft group (`consensus`) with replicas on other nodes. `replica` is one of them here, `seats` how it comes and
 //!   goes with the map, `inputs` what it is given, `outbox` what it says to others, `journal` what it writes into the log, `committed` what it hands to
 //!   the applier, `images` how it is made whole, `sleep` how it costs nothing while nothing happens, `membership` how the members come to be those that the map wants, `record` what is
-//!   written down, `recover` how that is read again.
+//!   written down, `recover` how that is read again, `times` when what happened.
 //!
 //! Promises: `propose` either takes the command or gives it back with the reason; once taken it does not depend on its
 //! proposer any more. Leaves to others: what a command means (`command`), applying it (`apply`).
@@ -33,6 +33,7 @@ mod recover;
 mod replica;
 mod seats;
 mod sleep;
+mod times;
 
 pub use alone::{Alone, TERM};
 pub use cluster::{Cluster, ClusterParts};
@@ -42,6 +43,7 @@ pub use membership::Standing;
 pub use options::{Canary, Observer, ReplicationOptions};
 pub use outbox::{Answer, Wire};
 pub use recover::{Found, Replicas};
+pub use times::Times;
 
 use crate::latch::Guard;
 use bytes::Bytes;
@@ -169,7 +171,9 @@ impl Committed {
 /// What is opened when an entry is applied: first the latch, then the wait of its proposer.
 pub struct Receipt {
     latch: Option<Guard>,
-    applied: Sender<Result<(), Undone>>,
+    applied: Sender<Result<Times, Undone>>,
+    /// When it became what.
+    times: Times,
     /// The room that its command takes among those that are pending.
     _room: Option<Room>,
 }
@@ -179,7 +183,7 @@ impl Receipt {
     pub fn open(self) {
         drop(self.latch);
         // A proposer that went away does not want to know.
-        let _ = self.applied.send(Ok(()));
+        let _ = self.applied.send(Ok(self.times));
     }
 
     /// The entry will not be applied, or nobody knows.
@@ -191,11 +195,11 @@ impl Receipt {
 
 /// The wait for a command to be applied.
 pub struct Wait {
-    receiver: Receiver<Result<(), Undone>>,
+    receiver: Receiver<Result<Times, Undone>>,
 }
 
 impl Future for Wait {
-    type Output = Result<(), Undone>;
+    type Output = Result<Times, Undone>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let received = Pin::new(&mut self.receiver).poll(context);
@@ -287,8 +291,13 @@ pub enum Replication<R: Runtime> {
 
 impl<R: Runtime> Replication<R> {
     /// The groups of these vnodes, each with the index that it has applied, on a node that is alone.
-    pub fn alone(log: Log<R>, applied: BTreeMap<VnodeId, u64>, pending_bytes_max: usize) -> Replication<R> {
-        Replication::Alone(Alone::new(log, applied, pending_bytes_max))
+    pub fn alone(
+        rt: R,
+        log: Log<R>,
+        applied: BTreeMap<VnodeId, u64>,
+        pending_bytes_max: usize,
+    ) -> Replication<R> {
+        Replication::Alone(Alone::new(rt, log, applied, pending_bytes_max))
     }
 
     /// The replicated groups, if these are.

@@ -12,6 +12,7 @@ use crate::replication::{Cluster, ClusterParts, Counts, Replication, Replication
 use crate::tables::Tables;
 use lsm::log::{Log, LogOptions};
 use lsm::{Arena, Tree, TreeOptions};
+use meter::book::Book;
 use model::key::token_high_of_key;
 use model::placement::Limits;
 use model::ring::{CATALOG, NodeId, PeerId, Place, ShardId, VnodeId};
@@ -175,6 +176,8 @@ pub struct Shard<R: Runtime> {
     pub(crate) images: Images<R>,
     /// The last mark of what was applied without an entry.
     pub(crate) unlogged: Cell<u64>,
+    /// Where the time of requests went that came from elsewhere.
+    book: Book,
     /// SSTables that were reported as damaged.
     reported: RefCell<Vec<lsm::CorruptTable>>,
     stopped: Cell<bool>,
@@ -196,7 +199,7 @@ impl<R: Runtime> Shard<R> {
             None => {
                 let replayed = recovery::replay(&rt, &options, &tree, replay, &clock, &vnodes);
                 let applied = Box::pin(replayed).await?;
-                Replication::alone(log.clone(), applied, options.pending_bytes_max)
+                Replication::alone(rt.clone(), log.clone(), applied, options.pending_bytes_max)
             }
             Some(wire) => {
                 let found = Box::pin(recovery::gather(&rt, &options, &tree, replay)).await?;
@@ -222,6 +225,7 @@ impl<R: Runtime> Shard<R> {
             tree_waits: Cell::new(false),
             images: Images::default(),
             unlogged: Cell::new(0),
+            book: Book::default(),
             reported: RefCell::default(),
             stopped: Cell::new(false),
             stop: Notify::new(),
@@ -361,6 +365,11 @@ impl<R: Runtime> Shard<R> {
             log: self.log.stats(),
             tree: self.tree.stats(),
         }
+    }
+
+    /// Where the time went of requests that other cores and nodes asked this one for. Those of this core's own router are in its router's book.
+    pub fn book(&self) -> &Book {
+        &self.book
     }
 
     /// Where this shard is on the ring.

@@ -12,8 +12,7 @@
 //! Promises: frames of a lane leave in the order in which they were pushed. So a small message waits for one part of a large one at most,
 //! and a large one is never starved. Leaves to others: when to write, and the other end's memory.
 
-use crate::frame::{HEADER_BYTES, Header, Kind, PAYLOAD_BYTES_MAX};
-use crate::message::MESSAGE_BYTES_MAX;
+use crate::frame::{CARRIED_BYTES_MAX, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES_MAX};
 use runtime::sync::Notify;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -126,7 +125,7 @@ impl Queue {
     }
 
     fn append(&self, message: Outgoing) {
-        assert!(message.payload.len() <= MESSAGE_BYTES_MAX, "{} bytes are no message", message.payload.len());
+        assert!(message.payload.len() <= CARRIED_BYTES_MAX, "{} bytes are no message", message.payload.len());
         {
             let state = &mut *self.state.borrow_mut();
             if state.closed {

@@ -4,10 +4,9 @@
 //! 2. Checks, in this order: the header's checksum, its length, kind and zeros; the payload's checksum; the frame's number.
 //! 3. Parts are gathered until the joined frame that ends their message. There is one such message at a time.
 //!
-//! Promises: memory grows with what has come, not with what was announced; a message has at most `MESSAGE_BYTES_MAX`.
+//! Promises: memory grows with what has come, not with what was announced; a message has at most `CARRIED_BYTES_MAX`.
 
-use crate::frame::{FrameError, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES_MAX};
-use crate::message::MESSAGE_BYTES_MAX;
+use crate::frame::{CARRIED_BYTES_MAX, FrameError, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES_MAX};
 
 /// The buffer of a connection on which little comes.
 const BUFFER_BYTES: usize = 16 << 10;
@@ -121,7 +120,7 @@ impl Reader {
             return Err(FrameError::Senseless);
         }
         let size = self.parts.len() + payload.len();
-        if size > MESSAGE_BYTES_MAX {
+        if size > CARRIED_BYTES_MAX {
             return Err(FrameError::TooLong { length: u32::try_from(size).unwrap_or(u32::MAX) });
         }
         self.parts.extend_from_slice(payload);

@@ -47,7 +47,7 @@ fn run(kind: &'static Kind, count: u64) {
     let world = World::new(7, world_options());
     let (server, client) = (world.node("server"), world.node("client"));
     let address = world.address(server, PORT);
-    world.start(server, 1, |sim| node::run(outside::Counted { sim }, address));
+    world.start(server, 1, |sim| node::run(outside::Counted::new(sim), address));
     let rt = world.runtime(client);
     world.block_on(async {
         let mut client = Client::connect(&rt, address).await;

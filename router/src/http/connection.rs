@@ -13,8 +13,10 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use meter::ledger::{self, Ledger};
+use meter::stage::Stage;
 use runtime::sync::{Either, select};
-use runtime::{Mono, Runtime, Stream};
+use runtime::{Runtime, Stream, Ticks};
 
 use super::coding::{Coding, PACKED_BYTES_MIN, Packer};
 use super::head::{Framing, Reject};
@@ -43,6 +45,8 @@ pub(crate) struct Connection<R: Runtime> {
     /// Taken from the budget for the intake's buffer.
     reserved: usize,
     phase: Phase,
+    /// Of the request that is under way, or was the last one.
+    ledger: Rc<Ledger>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +75,13 @@ impl<R: Runtime> Connection<R> {
             response: Response::default(),
             reserved: 0,
             phase: Phase::Idle,
+            ledger: Rc::default(),
         }
     }
 
     /// Talks until the end.
     pub(crate) async fn run(mut self) {
+        self.ledger.begin(self.router.rt.ticks());
         self.set_deadline(self.options().idle_timeout);
         let end = loop {
             match self.turn().await {
@@ -105,7 +111,11 @@ impl<R: Runtime> Connection<R> {
             return Err(End::Silent);
         }
         self.intake.fill(taken);
-        self.begin_head();
+        let now = self.router.rt.ticks();
+        match self.phase {
+            Phase::Idle => self.begin_head(now),
+            Phase::Head | Phase::Body => self.ledger.mark(now, Stage::Receive),
+        }
         Ok(())
     }
 
@@ -113,9 +123,11 @@ impl<R: Runtime> Connection<R> {
         let idle = self.phase == Phase::Idle && self.intake.is_idle();
         let (router, place) = (&self.router, &self.place);
         let mut read = pin!(self.stream.read(self.intake.room(size)));
+        // When something was done last: this is asked at once, before any time has passed.
+        let mut now = self.ledger.last();
         loop {
             let woken = place.woken();
-            let over = place.deadline.get().is_some_and(|deadline| deadline <= router.rt.now());
+            let over = place.deadline.get().is_some_and(|deadline| deadline <= now);
             if idle && (over || router.server.is_stopping()) {
                 return Err(End::Silent);
             }
@@ -125,13 +137,15 @@ impl<R: Runtime> Connection<R> {
             if let Either::First(outcome) = select(read.as_mut(), woken).await {
                 return outcome.map_err(|_| End::Silent);
             }
+            now = router.rt.ticks();
         }
     }
 
     /// The first bytes of a request start its clock.
-    fn begin_head(&mut self) {
-        if self.phase == Phase::Idle && !self.intake.is_idle() {
+    fn begin_head(&mut self, now: Ticks) {
+        if !self.intake.is_idle() {
             self.phase = Phase::Head;
+            self.ledger.begin(now);
             self.set_deadline(self.options().head_timeout);
         }
     }
@@ -178,9 +192,18 @@ impl<R: Runtime> Connection<R> {
         self.place.deadline.set(None);
         let request = self.intake.request();
         let keep_alive = request.keep_alive() && !self.router.server.is_stopping();
-        let accepted = request.accepted();
-        let reply = site::answer(&self.router, &request, self.response.begin()).await;
+        let (accepted, traced) = (request.accepted(), request.is_traced());
+        let mut reply = {
+            let answering = pin!(site::answer(&self.router, &request, self.response.begin()));
+            match traced {
+                true => ledger::under(&self.ledger, answering).await,
+                false => answering.await,
+            }
+        };
         let coding = self.pack(accepted, reply.content).await;
+        if traced {
+            self.trace(&mut reply.more);
+        }
         let keep_alive = keep_alive && !self.router.server.is_stopping();
         let meta = Meta {
             status: reply.status,
@@ -193,7 +216,12 @@ impl<R: Runtime> Connection<R> {
             more: &reply.more,
         };
         self.response.finish(&meta);
+        self.ledger.mark(self.router.rt.ticks(), Stage::Encode);
         self.flush().await?;
+        self.ledger.mark(self.router.rt.ticks(), Stage::Send);
+        if traced {
+            self.router.book.close(&self.ledger, || self.router.rt.wall());
+        }
         if !keep_alive {
             return Err(End::Silent);
         }
@@ -201,8 +229,17 @@ impl<R: Runtime> Connection<R> {
         self.release();
         self.phase = Phase::Idle;
         self.set_deadline(self.options().idle_timeout);
-        self.begin_head();
+        // Of a request that came behind this one, the time begins now.
+        self.begin_head(self.ledger.last());
         Ok(())
+    }
+
+    /// The ledger as it stands, in a header line. What comes after it, above all the sending, cannot be in it.
+    fn trace(&self, lines: &mut Vec<u8>) {
+        self.ledger.mark(self.router.rt.ticks(), Stage::Encode);
+        lines.extend_from_slice(b"x-torc-trace: ");
+        self.ledger.write_header(lines);
+        lines.extend_from_slice(b"\r\n");
     }
 
     /// Packs the answer if the client asked for that and it is worth it.
@@ -236,17 +273,15 @@ impl<R: Runtime> Connection<R> {
             more: b"",
         };
         self.response.finish(&meta);
+        self.ledger.mark(self.router.rt.ticks(), Stage::Encode);
         if self.flush().await.is_ok() {
             self.linger().await;
         }
     }
 
     /// Writes the finished response.
-    async fn flush(&mut self) -> Result<(), End> {
-        let response = std::mem::take(&mut self.response);
-        let outcome = self.send(response.bytes()).await;
-        self.response = response;
-        outcome
+    async fn flush(&self) -> Result<(), End> {
+        self.send(self.response.bytes()).await
     }
 
     /// Writes, as long as the client takes it.
@@ -284,11 +319,12 @@ impl<R: Runtime> Connection<R> {
     }
 
     fn is_over(&self) -> bool {
-        self.place.deadline.get().is_some_and(|deadline: Mono| deadline <= self.router.rt.now())
+        self.place.deadline.get().is_some_and(|deadline: Ticks| deadline <= self.router.rt.ticks())
     }
 
+    /// From the last mark on, which was just made.
     fn set_deadline(&self, after: Duration) {
-        self.place.deadline.set(Some(self.router.rt.now().after(after)));
+        self.place.deadline.set(Some(self.ledger.last().after(after)));
     }
 
     fn options(&self) -> &super::server::ServerOptions {

@@ -79,6 +79,8 @@ pub struct Head {
     pub coding: Coding,
     /// How the answer may be packed.
     pub accepted: Coding,
+    /// Whether the client wants to know where the time went.
+    pub traced: bool,
     /// `Origin`
     pub origin: Option<Span>,
     /// `Access-Control-Request-Method`
@@ -100,6 +102,7 @@ struct Fields {
     content_type: Option<Span>,
     coding: Option<Coding>,
     accepted: Option<Coding>,
+    traced: bool,
     origin: Option<Span>,
     cors_method: Option<Span>,
     cors_headers: Option<Span>,
@@ -146,6 +149,10 @@ impl Fields {
             }
             12 if is("content-type") => once(&mut self.content_type, block, value),
             12 if is("x-amz-target") => once(&mut self.target, block, value),
+            12 if is("x-torc-trace") => {
+                self.traced = value == b"1";
+                Ok(())
+            }
             14 if is("content-length") => self.content_length(value, body_bytes_max),
             15 if is("accept-encoding") => {
                 self.accepted.get_or_insert(Coding::accepted(value));
@@ -231,6 +238,7 @@ impl Fields {
             content_type: self.content_type,
             coding: self.coding.unwrap_or_default(),
             accepted: self.accepted.unwrap_or_default(),
+            traced: self.traced,
             origin: self.origin,
             cors_method: self.cors_method,
             cors_headers: self.cors_headers,

@@ -134,6 +134,11 @@ impl<'a> Request<'a> {
         self.head.coding
     }
 
+    /// Whether the client wants to know where the time went.
+    pub fn is_traced(&self) -> bool {
+        self.head.traced
+    }
+
     /// How the answer may be packed.
     pub fn accepted(&self) -> Coding {
         self.head.accepted

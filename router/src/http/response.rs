@@ -152,16 +152,32 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
-/// A request id like DynamoDB's: 52 characters of digits and upper-case letters, from 5 random numbers.
-pub fn request_id(random: [u64; 5]) -> [u8; 52] {
-    let mut id = [0; 52];
-    for (characters, number) in id.chunks_mut(12).zip(random) {
+/// Characters of a request id, and of its part that differs from request to request.
+pub(crate) const ID_BYTES: usize = 52;
+const OWN_BYTES: usize = 24;
+
+/// What the request ids of one core end with, from random numbers: it tells one core and start from another.
+pub fn id_end(random: [u64; 3]) -> [u8; ID_BYTES - OWN_BYTES] {
+    let mut end = [0; ID_BYTES - OWN_BYTES];
+    write_id(&mut end, &random);
+    end
+}
+
+/// A request id like DynamoDB's: 52 characters of digits and upper-case letters. 120 random bits are this request's own.
+pub fn request_id(random: [u64; 2], end: &[u8; ID_BYTES - OWN_BYTES]) -> [u8; ID_BYTES] {
+    let mut id = [0; ID_BYTES];
+    write_id(&mut id[..OWN_BYTES], &random);
+    id[OWN_BYTES..].copy_from_slice(end);
+    id
+}
+
+fn write_id(characters: &mut [u8], random: &[u64]) {
+    for (characters, number) in characters.chunks_mut(12).zip(random) {
         // Twelve characters of five bits use 60 bits of each number.
         for (index, pair) in characters.chunks_exact_mut(2).enumerate() {
             pair.copy_from_slice(&PAIRS[(number >> (10 * index)) as usize % PAIRS.len()]);
         }
     }
-    id
 }
 
 /// Two characters for each ten bits.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use runtime::sync::{Either, Notify, Semaphore, join_all, select, timeout};
 use runtime::tls::{Refused, TlsStream};
-use runtime::{Class, Listener, Mono, Runtime, Stream, Task};
+use runtime::{Class, Listener, Runtime, Stream, Task, Ticks};
 
 use super::connection::Connection;
 use super::intake::Limits;
@@ -97,7 +97,7 @@ impl std::fmt::Debug for Turns {
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     /// When whatever it waits for is over; none while it waits for nothing of the client's.
-    pub(crate) deadline: Cell<Option<Mono>>,
+    pub(crate) deadline: Cell<Option<Ticks>>,
     /// Look at deadline and stopping again.
     wake: Event,
     /// End now.
@@ -200,7 +200,7 @@ impl Server {
         let period = self.options.head_timeout.min(self.options.idle_timeout) / 4;
         loop {
             rt.sleep(period).await;
-            let now = rt.now();
+            let now = rt.ticks();
             self.wake(|place| place.deadline.get().is_some_and(|deadline| deadline <= now));
         }
     }

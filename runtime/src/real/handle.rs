@@ -17,8 +17,11 @@ use super::file::RealFile;
 use super::mesh::Mesh;
 use super::net::{RealListener, RealStream};
 use super::system;
+use super::ticks::FineClock;
 use crate::random::Stream;
-use crate::{BuggifyPoint, Class, Closed, CoreId, DirEntry, Mono, OpenOptions, Purpose, Runtime, Task, Wall};
+use crate::{
+    BuggifyPoint, Class, Closed, CoreId, DirEntry, Mono, OpenOptions, Purpose, Runtime, Task, Ticks, Wall,
+};
 
 /// How long a task of a class with waiting clients may be kept from the core by others before it is preferred.
 const FOREGROUND_LATENCY: Duration = Duration::from_millis(2);
@@ -36,6 +39,7 @@ struct Here {
     core_count: usize,
     mesh: Mesh,
     queues: Queues,
+    clock: FineClock,
     /// One per purpose, each seeded by the kernel.
     random: RefCell<[Stream; PURPOSES]>,
 }
@@ -80,7 +84,8 @@ impl RealRuntime {
     pub(super) fn start(core: CoreId, core_count: usize, mesh: Mesh) -> io::Result<RealRuntime> {
         let seeds: [u64; PURPOSES] = system::random_words()?;
         let random = RefCell::new(seeds.map(|seed| Stream::new(seed, "purpose", 0)));
-        let here = Rc::new(Here { core, core_count, mesh, queues: Queues::new(), random });
+        let (queues, clock) = (Queues::new(), FineClock::get());
+        let here = Rc::new(Here { core, core_count, mesh, queues, clock, random });
         let pump = here.clone();
         glommio::spawn_local_into(async move { pump.mesh.pump().await }, here.queues.pump)?.detach();
         Ok(RealRuntime { here })
@@ -101,7 +106,7 @@ impl RealRuntime {
 static BEGIN: OnceLock<Instant> = OnceLock::new();
 
 #[expect(clippy::disallowed_methods, reason = "this is what `Runtime::now` is made of")]
-fn instant() -> Instant {
+pub(super) fn instant() -> Instant {
     Instant::now() // CLOCK_MONOTONIC, through the vDSO: about 20 ns.
 }
 
@@ -164,6 +169,10 @@ impl Runtime for RealRuntime {
     fn now(&self) -> Mono {
         let begin = *BEGIN.get_or_init(instant);
         Mono(u64::try_from(instant().saturating_duration_since(begin).as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn ticks(&self) -> Ticks {
+        Ticks(self.here.clock.nanos())
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is what `Runtime::wall` is made of")]

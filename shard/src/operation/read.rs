@@ -6,6 +6,8 @@ use crate::refusal::Refusal;
 use crate::shard::Shard;
 use crate::stored;
 use lsm::{READS_AT_ONCE_MAX, Value};
+use meter::ledger;
+use meter::stage::Stage;
 use model::expression::ProjectionProgram;
 use model::item::ItemRef;
 use model::key::TableId;
@@ -52,7 +54,10 @@ impl<R: Runtime> Shard<R> {
     /// does, and answers a write only after it is applied. Another one sees what this replica has applied.
     pub(crate) async fn get(&self, get: &ArchivedGet) -> Result<Item, Refusal> {
         let projection = self.admit_get(get).await?;
-        self.item_of(self.tree.get(&get.at.key).await, projection)
+        ledger::mark(&self.rt, Stage::Queue);
+        let found = self.tree.get(&get.at.key).await;
+        ledger::mark(&self.rt, Stage::Read);
+        self.item_of(found, projection)
     }
 
     /// Waits until a get may be answered here; its projection.
@@ -89,7 +94,9 @@ impl<R: Runtime> Shard<R> {
         }
         let admitted_gets = gets.iter().zip(&admitted).filter(|(_, admitted)| admitted.is_ok());
         let keys: Vec<&[u8]> = admitted_gets.map(|(get, _)| get.at.key.as_slice()).collect();
+        ledger::mark(&self.rt, Stage::Queue);
         let mut values = self.tree.get_many(&keys).await.into_iter();
+        ledger::mark(&self.rt, Stage::Read);
         let answers = admitted.into_iter().map(|admitted| {
             let projection = admitted?;
             self.item_of(values.next().expect("a value for each key"), projection)

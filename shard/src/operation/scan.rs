@@ -10,6 +10,8 @@ use crate::refusal::Refusal;
 use crate::shard::Shard;
 use crate::stored;
 use lsm::{Direction, Range};
+use meter::ledger;
+use meter::stage::Stage;
 use model::expression::{ConditionProgram, ProjectionProgram};
 use model::item::ItemRef;
 use model::key::{TableId, key_item, key_of_item};
@@ -79,10 +81,13 @@ impl<R: Runtime> Shard<R> {
             own.to.clear();
             own.to.extend_from_slice(&scan.to);
         }
+        ledger::mark(&self.rt, Stage::Queue);
         if own.from < own.to {
             let direction = if scan.forward { Direction::Forward } else { Direction::Backward };
             let range = Range { from: Bound::Included(own.from), to: Bound::Excluded(own.to) };
             self.fill(&table, range, direction, &mut filling).await?;
+            // Filters and projections, too: they take turns with the reading, item by item.
+            ledger::mark(&self.rt, Stage::Read);
         }
         Ok(filling.page)
     }

@@ -24,6 +24,8 @@ use crate::refusal::Refusal;
 use crate::replication::{Proposal, Refused, Undone, Why};
 use crate::shard::Shard;
 use crate::stored;
+use meter::ledger;
+use meter::stage::Stage;
 use model::error::ApiError;
 use model::expression::{ConditionProgram, UpdateProgram, Updated};
 use model::item::ItemRef;
@@ -146,7 +148,9 @@ impl<R: Runtime> Shard<R> {
             command.drop_range(&range.from, &range.to);
             let proposal = Proposal { vnode, term, command: command.finish(), latch: None };
             match self.replication.propose(proposal) {
-                Ok(receipt) => return receipt.await.map_err(|undone| self.undone(vnode, undone)),
+                Ok(receipt) => {
+                    return receipt.await.map(|_times| ()).map_err(|undone| self.undone(vnode, undone));
+                }
                 Err(refused) => {
                     self.wait_after(refused).await?;
                 }
@@ -175,11 +179,16 @@ impl<R: Runtime> Shard<R> {
         if self.disk_full.get() && !write.shrinks() {
             return Err(Refusal::Full);
         }
+        ledger::mark(&self.rt, Stage::Queue);
         let latch = self.latches.take(&write.at.key).await;
+        ledger::mark(&self.rt, Stage::Latch);
         let old = match write.needs_old() {
             true => {
                 term = self.read_as_leader(address.vnode).await?;
-                self.find(&write.at.key).await?
+                ledger::mark(&self.rt, Stage::Queue);
+                let found = self.find(&write.at.key).await?;
+                ledger::mark(&self.rt, Stage::Read);
+                found
             }
             false => None,
         };
@@ -226,12 +235,16 @@ impl<R: Runtime> Shard<R> {
             }
             let (vnode, latch_held) = (address.vnode, latch.take());
             let proposal = Proposal { vnode, term, command: command.finish(), latch: latch_held };
+            ledger::mark(&self.rt, Stage::Evaluate);
             match self.replication.propose(proposal) {
                 Ok(receipt) => {
-                    let begin = self.rt.now();
-                    receipt.await.map_err(|undone| self.undone(vnode, undone))?;
+                    let begin = self.rt.ticks();
+                    ledger::with_present(|ledger| ledger.mark(begin, Stage::Append));
+                    let times = receipt.await.map_err(|undone| self.undone(vnode, undone))?;
+                    let end = self.rt.ticks();
+                    ledger::with_present(|ledger| times.enter(ledger, end));
                     // What clients wait for: compaction gives way when it rises.
-                    self.tree.observe(self.rt.now().since(begin));
+                    self.tree.observe(end.since(begin));
                     return Ok(());
                 }
                 // Boxed: seldom needed, and part of every write's future.
@@ -253,6 +266,7 @@ impl<R: Runtime> Shard<R> {
                 }
                 // Others may have been waiting for the same room: nobody spins on it.
                 self.rt.yield_now().await;
+                ledger::mark(&self.rt, Stage::Queue);
                 Ok(proposal.latch)
             }
             Why::Storage(lsm::Error::Full { .. }) => Err(Refusal::Full),

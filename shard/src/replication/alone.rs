@@ -7,12 +7,12 @@
 //! A group of one commits an entry when the local log has it durably, and the log is durable in order of appending. So one
 //! queue serves all groups of the shard, and the log's group commit is theirs.
 
-use super::{Entry, Pending, Proposal, Receipt, Refused, Undone, What, Why};
+use super::{Entry, Pending, Proposal, Receipt, Refused, Times, Undone, What, Why};
 use crate::command::RECORD_KIND;
 use lsm::log::{Log, Position, Record};
 use model::ring::VnodeId;
-use runtime::Runtime;
 use runtime::sync::{Notify, Receiver, oneshot};
+use runtime::{Runtime, Ticks};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -22,12 +22,15 @@ pub const TERM: u64 = 1;
 
 /// All groups of one shard of a node that is alone.
 pub struct Alone<R: Runtime> {
+    rt: R,
     log: Log<R>,
     groups: RefCell<BTreeMap<VnodeId, Indexes>>,
     queue: RefCell<VecDeque<(Position, Entry)>>,
     /// Bytes of their commands.
     pending: Rc<Pending>,
     durable: Cell<Position>,
+    /// When that was heard.
+    durable_at: Cell<Ticks>,
     failed: Cell<bool>,
     changed: Notify,
 }
@@ -43,10 +46,12 @@ impl<R: Runtime> Alone<R> {
     /// The groups of these vnodes, each with the index that it has applied.
     ///
     /// Commands that are proposed and not applied take at most `pending_bytes_max` bytes, or one command.
-    pub fn new(log: Log<R>, applied: BTreeMap<VnodeId, u64>, pending_bytes_max: usize) -> Alone<R> {
+    pub fn new(rt: R, log: Log<R>, applied: BTreeMap<VnodeId, u64>, pending_bytes_max: usize) -> Alone<R> {
         let indexes = |(vnode, applied)| (vnode, Indexes { applied, last: applied });
         Alone {
             durable: Cell::new(log.durable_position()),
+            durable_at: Cell::new(rt.ticks()),
+            rt,
             log,
             groups: RefCell::new(applied.into_iter().map(indexes).collect()),
             queue: RefCell::new(VecDeque::new()),
@@ -62,7 +67,7 @@ impl<R: Runtime> Alone<R> {
     }
 
     /// Appends a command to a vnode's log. The receiver resolves when the entry is committed and applied.
-    pub fn propose(&self, proposal: Proposal) -> Result<Receiver<Result<(), Undone>>, Refused> {
+    pub fn propose(&self, proposal: Proposal) -> Result<Receiver<Result<Times, Undone>>, Refused> {
         let refused = |proposal, why| Err(Refused { proposal, why: Why::Storage(why) });
         if self.failed.get() {
             return refused(proposal, lsm::Error::Closed);
@@ -88,7 +93,8 @@ impl<R: Runtime> Alone<R> {
         drop(groups);
         let Proposal { vnode, command, latch, .. } = proposal;
         let (applied, receiver) = oneshot();
-        let receipt = Some(Receipt { latch, applied, _room: Some(self.pending.take(command.len())) });
+        let _room = Some(self.pending.take(command.len()));
+        let receipt = Some(Receipt { latch, applied, times: Times::default(), _room });
         let what = What::Command(command);
         self.push(position, Entry { vnode, peer: 0, index, term: TERM, what, receipt });
         Ok(receiver)
@@ -108,10 +114,16 @@ impl<R: Runtime> Alone<R> {
             match front {
                 None => changed.await,
                 Some(position) if position <= self.durable.get() => {
-                    let (_, entry) = self.queue.borrow_mut().pop_front().expect("there is a front");
+                    let (_, mut entry) = self.queue.borrow_mut().pop_front().expect("there is a front");
+                    if let Some(receipt) = &mut entry.receipt {
+                        receipt.times = Times::alone(self.durable_at.get());
+                    }
                     return Ok(entry);
                 }
-                Some(_) => self.durable.set(self.log.durable_beyond(self.durable.get()).await?),
+                Some(_) => {
+                    self.durable.set(self.log.durable_beyond(self.durable.get()).await?);
+                    self.durable_at.set(self.rt.ticks());
+                }
             }
         }
     }

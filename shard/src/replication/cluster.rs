@@ -364,7 +364,10 @@ impl<R: Runtime> Cluster<R> {
             self.untold_arrived.notify_all();
         }
         for entry in work.committed {
-            let receipt = replica.settle(entry.index, entry.term, lost);
+            let mut receipt = replica.settle(entry.index, entry.term, lost);
+            if let Some(receipt) = &mut receipt {
+                receipt.times.note_committed(self.rt.ticks());
+            }
             let what = match entry.get_entry_type() {
                 EntryType::EntryConfChangeV2 => What::Change(Box::new(entry.clone())),
                 _ if entry.data.is_empty() => What::Nothing,

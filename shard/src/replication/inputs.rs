@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use super::membership::LOOK_TICKS;
 use super::replica::Replica;
 use super::sleep::Heard;
-use super::{Canary, NotRead, Proposal, Receipt, Refused, Undone, Why};
+use super::{Canary, NotRead, Proposal, Receipt, Refused, Times, Undone, Why};
 use crate::consensus::{Closed, Letter, wire};
 use bytes::Bytes;
 use model::ring::{NodeId, Place, VnodeId};
@@ -19,10 +19,10 @@ const CANDIDATES_AT_ONCE: usize = 64;
 
 impl<R: Runtime> Cluster<R> {
     /// Takes a command for the next turn, if this shard leads the vnode in the proposal's term.
-    pub fn propose(&self, proposal: Proposal) -> Result<Receiver<Result<(), Undone>>, Refused> {
+    pub fn propose(&self, proposal: Proposal) -> Result<Receiver<Result<Times, Undone>>, Refused> {
         if self.options.canary.is(Canary::WriteForOthers) && self.was_here(proposal.vnode) {
             let (applied, receiver) = oneshot();
-            Receipt { latch: proposal.latch, applied, _room: None }.open();
+            Receipt { latch: proposal.latch, applied, times: Times::default(), _room: None }.open();
             return Ok(receiver);
         }
         let why = self.refuses(&proposal);
@@ -34,7 +34,8 @@ impl<R: Runtime> Cluster<R> {
         let room = Some(self.pending.take(command.len()));
         let mut groups = self.groups.borrow_mut();
         let replica = groups.get_mut(&vnode).expect("it leads");
-        replica.queue(command, Receipt { latch, applied, _room: room });
+        let times = Times::replicated(self.rt.ticks());
+        replica.queue(command, Receipt { latch, applied, times, _room: room });
         let asleep = !replica.bed.is_awake();
         drop(groups);
         match asleep {
@@ -209,11 +210,12 @@ impl<R: Runtime> Cluster<R> {
             drop(groups);
             return self.forgotten(vnode);
         }
-        let heard = Heard::of(&letter);
+        let (heard, peer) = (Heard::of(&letter), letter.message.from);
         let stepped = self
             .before_step(replica, &letter, now)
             .and_then(|()| replica.group.step(now, letter))
             .and_then(|()| self.after_step(replica, heard, now));
+        replica.note_follower(peer, from, self.rt.ticks());
         drop(groups);
         match stepped {
             Ok(()) => self.enlist(vnode),

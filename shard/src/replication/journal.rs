@@ -245,6 +245,7 @@ impl<R: Runtime> Cluster<R> {
         }
         let Some(number) = number else { return };
         let persisted = self.persisted(replica, number);
+        replica.note_durable(self.rt.ticks());
         drop(groups);
         match persisted {
             Ok(()) => self.enlist(vnode),

@@ -8,13 +8,13 @@
 use super::journal::{Then, Written};
 use super::record::{Base, State};
 use super::sleep::Bed;
-use super::{Receipt, Undone};
+use super::{Receipt, Times, Undone};
 use crate::consensus::{self, Closed, Group, NotTaken, Read};
 use bytes::Bytes;
 use lsm::log::Position;
-use model::ring::{PeerId, Place, Replicas, VnodeId};
-use runtime::Mono;
+use model::ring::{NodeId, PeerId, Place, Replicas, VnodeId};
 use runtime::sync::Sender;
+use runtime::{Mono, Ticks};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -197,6 +197,30 @@ impl Replica {
             }
         }
         own
+    }
+
+    /// This node has more of the log durably: which of the writes that wait those are.
+    pub fn note_durable(&mut self, now: Ticks) {
+        self.note(self.peer, |times| times.note_durable(now));
+    }
+
+    /// A follower was heard of, and may have more of the log durably.
+    pub fn note_follower(&mut self, peer: u64, node: NodeId, now: Ticks) {
+        self.note(peer, |times| times.note_follower(node, now));
+    }
+
+    /// Notes something of the writes that `peer` has, from the newest back to those of which it was known.
+    fn note(&mut self, peer: u64, mut note: impl FnMut(&mut Times) -> bool) {
+        if self.receipts.is_empty() {
+            return;
+        }
+        let Some((matched, _)) = self.group.progress(consensus::PeerId(peer)) else { return };
+        let count = self.receipts.partition_point(|(index, _)| *index <= matched);
+        for (_, receipt) in self.receipts.range_mut(..count).rev() {
+            if !note(&mut receipt.times) {
+                break;
+            }
+        }
     }
 
     /// Notices that leadership began or ended; true when it did.

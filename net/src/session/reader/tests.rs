@@ -63,15 +63,16 @@ fn parts_are_gathered_and_others_stand_between_them() {
 #[test]
 fn a_message_in_parts_has_its_bound() {
     let part = vec![1; PAYLOAD_BYTES_MAX];
-    let count = u32::try_from(MESSAGE_BYTES_MAX / PAYLOAD_BYTES_MAX).unwrap();
-    let fitting: Vec<u8> = (0..count - 1).flat_map(|n| frame(Header::for_part(n, &part), &part)).collect();
-    let last = frame(Header::for_last_part(Kind::Tell, 0, 0, count - 1, &part), &part);
-    let messages = read(&[fitting.clone(), last].concat(), usize::MAX).unwrap();
-    assert_eq!(messages[0].payload.len(), MESSAGE_BYTES_MAX);
-    let more = frame(Header::for_part(count - 1, &part), &part);
-    let too_long = frame(Header::for_last_part(Kind::Tell, 0, 0, count, b"x"), b"x");
-    let outcome = read(&[fitting, more, too_long].concat(), usize::MAX);
-    assert_eq!(outcome, Err(FrameError::TooLong { length: MESSAGE_BYTES_MAX as u32 + 1 }));
+    let count = u32::try_from(CARRIED_BYTES_MAX / PAYLOAD_BYTES_MAX).unwrap();
+    let rest = vec![2; CARRIED_BYTES_MAX % PAYLOAD_BYTES_MAX + 1];
+    let fitting: Vec<u8> = (0..count).flat_map(|n| frame(Header::for_part(n, &part), &part)).collect();
+    let with_last = |last: &[u8]| {
+        let last = frame(Header::for_last_part(Kind::Tell, 0, 0, count, last), last);
+        read(&[&fitting[..], &last].concat(), usize::MAX)
+    };
+    assert_eq!(with_last(&rest[1..]).unwrap()[0].payload.len(), CARRIED_BYTES_MAX);
+    let too_long = Err(FrameError::TooLong { length: CARRIED_BYTES_MAX as u32 + 1 });
+    assert_eq!(with_last(&rest), too_long);
 }
 
 #[test]

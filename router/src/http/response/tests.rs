@@ -85,7 +85,10 @@ fn dates() {
 
 #[test]
 fn ids() {
-    let id = request_id([u64::MAX, 0, u64::MAX, 0, u64::MAX]);
-    let expected = "V".repeat(12) + &"0".repeat(12) + &"V".repeat(12) + &"0".repeat(12) + "VVVV";
+    let end = id_end([u64::MAX, 0, u64::MAX]);
+    let id = request_id([u64::MAX, 0], &end);
+    let expected = ["V", "0"].map(|part| part.repeat(12)).concat().repeat(2) + "VVVV";
     assert_eq!(std::str::from_utf8(&id), Ok(expected.as_str()));
+    assert_ne!(request_id([u64::MAX, 1], &end), id);
+    assert_ne!(request_id([u64::MAX, 0], &id_end([1, 0, 0])), id);
 }
