@@ -2,10 +2,11 @@
 //!
 //! The block is parsed by httparse, and then held against the rules that keep one request from being read as two
 //! (RELIABILITY.md 5.1): no Content-Length beside Transfer-Encoding, no header that decides anything twice, no folded
-//! lines, no bare line feeds (the last two are seen by `intake` while it looks for the block's end).
+//! lines (httparse refuses them), no bare line feeds.
 //!
 //! A head borrows nothing: it names places in the buffer, so that the buffer may grow under it while the body comes.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::coding::Coding;
@@ -109,23 +110,31 @@ struct Fields {
 }
 
 impl Head {
-    /// Reads a whole header block, from the request line to the empty line.
-    pub fn parse(block: &[u8], body_bytes_max: usize) -> Result<Head, Reject> {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut request = httparse::Request::new(&mut headers);
-        match request.parse(block) {
-            Ok(httparse::Status::Complete(size)) if size == block.len() => (),
-            Ok(_) => return Err(Reject::malformed("The header block does not end where it ends.")),
+    /// Reads a header block, from the request line to the empty line: what is in it, and its size. Nothing while its end is not there.
+    pub fn parse(bytes: &[u8], body_bytes_max: usize) -> Result<Option<(Head, usize)>, Reject> {
+        let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+        let mut request = httparse::Request::new(&mut []);
+        let block = match request.parse_with_uninit_headers(bytes, &mut headers) {
+            Ok(httparse::Status::Complete(size)) => &bytes[..size],
+            Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(refusal(error)),
+        };
+        let method = request.method.expect("a complete request has a method");
+        if !block.starts_with(method.as_bytes()) || !block.ends_with(b"\r\n\r\n") {
+            return Err(BARE_LINE_FEED);
         }
         let mut fields = Fields::default();
         for header in request.headers.iter() {
+            // So each line before the last two ends as it should, too.
+            if !block[..span_of(block, header.name.as_bytes()).start].ends_with(b"\r\n") {
+                return Err(BARE_LINE_FEED);
+            }
             fields.take(block, header, body_bytes_max)?;
         }
         let version = request.version.expect("a complete request has a version");
         let path = request.path.expect("a complete request has a target");
-        let method = method_of(request.method.expect("a complete request has a method"));
-        fields.into_head(method, span_of(block, path.as_bytes()), version)
+        let head = fields.into_head(method_of(method), span_of(block, path.as_bytes()), version)?;
+        Ok(Some((head, block.len())))
     }
 }
 
@@ -245,6 +254,9 @@ impl Fields {
         })
     }
 }
+
+/// The answer to a line that others would read differently.
+pub const BARE_LINE_FEED: Reject = Reject::malformed("A line feed stands without its carriage return.");
 
 const UNKNOWN_CODING: Reject =
     Reject { status: 415, why: "Content-Encoding is not supported: the codings are gzip and deflate." };

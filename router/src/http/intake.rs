@@ -9,7 +9,8 @@
 //! ```
 //!
 //! 1. The header block ends at its first empty line. Every line feed on the way must follow a carriage return, and no
-//!    line may begin with white space.
+//!    line may begin with white space. Mostly the block comes in one piece, and is parsed at once; one that comes in pieces is looked through for its
+//!    end, piece by piece, and parsed then.
 //! 2. A body of a known size is read where it comes to lie. Chunks are moved together in place, behind the head.
 //! 3. The buffer only grows when `room` is called: the caller has reserved the memory by then.
 //!
@@ -19,7 +20,9 @@
 use std::ops::Range;
 
 use super::coding::Coding;
-use super::head::{Framing, HEAD_TOO_LARGE, HEADERS_MAX, Head, Method, Reject, Span, TOO_LARGE};
+use super::head::{
+    BARE_LINE_FEED, Framing, HEAD_TOO_LARGE, HEADERS_MAX, Head, Method, Reject, Span, TOO_LARGE,
+};
 
 /// Bytes of the buffer of a connection that has not asked for more.
 pub const BUFFER_BYTES: usize = 8 << 10;
@@ -261,15 +264,31 @@ impl Intake {
 
     fn find_head(&mut self) -> Step {
         self.skip_empty_lines();
-        match self.scan() {
+        match self.parse_head() {
             Err(reject) => Step::Reject(reject),
             Ok(None) if self.filled >= self.limits.head_bytes_max => Step::Reject(HEAD_TOO_LARGE),
             Ok(None) if self.filled == self.buffer.len() => {
                 Step::More((2 * self.filled).clamp(BUFFER_BYTES, self.limits.head_bytes_max))
             }
             Ok(None) => Step::More(self.buffer.len()),
-            Ok(Some(size)) if size > self.limits.head_bytes_max => Step::Reject(HEAD_TOO_LARGE),
-            Ok(Some(size)) => self.begin_body(size),
+            Ok(Some((_, size))) if size > self.limits.head_bytes_max => Step::Reject(HEAD_TOO_LARGE),
+            Ok(Some((head, size))) => self.begin_body(head, size),
+        }
+    }
+
+    /// The head and its size, if its end is there.
+    fn parse_head(&mut self) -> Result<Option<(Head, usize)>, Reject> {
+        let body_bytes_max = self.limits.body_bytes_max;
+        if self.filled > 0 && matches!(self.state, State::Head { scanned: 0, .. }) {
+            let whole = Head::parse(&self.buffer[..self.filled], body_bytes_max)?;
+            if whole.is_some() {
+                return Ok(whole);
+            }
+        }
+        let Some(size) = self.scan()? else { return Ok(None) };
+        match Head::parse(&self.buffer[..size], body_bytes_max)? {
+            Some((head, parsed)) if parsed == size => Ok(Some((head, size))),
+            _ => Err(Reject::malformed("The header block does not end where it ends.")),
         }
     }
 
@@ -294,7 +313,7 @@ impl Intake {
         while let Some(distance) = memchr::memchr(b'\n', &bytes[*scanned..]) {
             let feed = *scanned + distance;
             if feed == 0 || bytes[feed - 1] != b'\r' {
-                return Err(Reject::malformed("A line feed stands without its carriage return."));
+                return Err(BARE_LINE_FEED);
             }
             if feed - 1 == *line {
                 return Ok(Some(feed + 1));
@@ -309,11 +328,7 @@ impl Intake {
         Ok(None)
     }
 
-    fn begin_body(&mut self, head_bytes: usize) -> Step {
-        let head = match Head::parse(&self.buffer[..head_bytes], self.limits.body_bytes_max) {
-            Ok(head) => head,
-            Err(reject) => return Step::Reject(reject),
-        };
+    fn begin_body(&mut self, head: Head, head_bytes: usize) -> Step {
         self.state = match head.framing {
             Framing::Size(size) => State::Sized { head, body: head_bytes..head_bytes + size },
             Framing::Chunked => State::Chunked { head, body: head_bytes..head_bytes, chunk: Chunk::Size },
@@ -433,7 +448,7 @@ impl Decoder<'_> {
             return if over { Err(Reject::malformed("A chunk's line is too long.")) } else { Ok(None) };
         };
         if feed == 0 || rest[feed - 1] != b'\r' {
-            return Err(Reject::malformed("A line feed stands without its carriage return."));
+            return Err(BARE_LINE_FEED);
         }
         let line = self.at..self.at + feed - 1;
         self.at += feed + 1;

@@ -3,7 +3,10 @@ use super::*;
 const BODY_MAX: usize = 1000;
 
 fn parse(block: &str) -> Result<Head, Reject> {
-    Head::parse(block.as_bytes(), BODY_MAX)
+    let parsed = Head::parse(block.as_bytes(), BODY_MAX)?;
+    let (head, size) = parsed.expect("the block's end is there");
+    assert_eq!(size, block.len());
+    Ok(head)
 }
 
 /// Parses a POST with these header lines beside Host.
@@ -95,4 +98,31 @@ fn versions_and_keep_alive() {
     assert_eq!(keeps("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Err(400));
     assert_eq!(keeps("GET  / HTTP/1.1\r\nHost: h\r\n\r\n"), Err(400));
     assert_eq!(keeps("\u{1}\u{2}\r\n\r\n"), Err(400));
+}
+
+#[test]
+fn a_block_ends_where_it_ends() {
+    let block = b"POST / HTTP/1.1\r\nHost: h\r\n\r\n";
+    for size in 0..block.len() {
+        assert_eq!(Head::parse(&block[..size], BODY_MAX), Ok(None), "{size}");
+    }
+    let more = [&block[..], b"body\r\n\r\n"].concat();
+    assert!(
+        Head::parse(&more, BODY_MAX).is_ok_and(|parsed| parsed.is_some_and(|(_, size)| size == block.len()))
+    );
+}
+
+#[test]
+fn bare_line_feeds_are_refused() {
+    for block in [
+        "\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET / HTTP/1.1\nHost: h\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nX:\nHost: h\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\n\n",
+        "GET / HTTP/1.0\n\r\n",
+    ] {
+        assert_eq!(Head::parse(block.as_bytes(), BODY_MAX), Err(BARE_LINE_FEED), "{block:?}");
+    }
 }
