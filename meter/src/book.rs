@@ -4,7 +4,7 @@
 //!    What was spent elsewhere is not taken in: the shard there has written it into its own book ([`Book::close_served`]).
 //! 2. What took longer than the live p99.9 of its operation keeps its ledger, the last [`SLOW_MAX`] of them. The p99.9 is that of the last window of
 //!    requests: windows begin small, so that a young node has one soon, and grow to `WINDOW_MAX`.
-//! 3. Requests are counted by table, and exceptions by name; of tables beyond [`TABLES_MAX`] only the sum is known.
+//! 3. Requests are counted by table, and exceptions by name; of tables that find no place among [`TABLES_MAX`] only the sum is known.
 //!
 //! Promises: bounded memory; nothing is allocated but the first time that an operation uses a stage.
 
@@ -20,8 +20,11 @@ use crate::stage::{OPERATION_COUNT, Operation, STAGE_COUNT, Stage};
 /// Ledgers of slow requests that a core keeps.
 pub const SLOW_MAX: usize = 128;
 
-/// Tables whose requests a core counts one by one.
+/// Tables whose requests a core counts one by one, at most.
 pub const TABLES_MAX: usize = 256;
+
+/// Places where a table's count may be.
+const PLACES: u32 = 8;
 
 /// Requests of the first window, and of the longest.
 const WINDOW_MIN: u64 = 64;
@@ -67,9 +70,17 @@ struct Page {
 pub struct Book {
     pages: RefCell<[Option<Box<Page>>; OPERATION_COUNT]>,
     slow: RefCell<VecDeque<Slow>>,
-    /// By the tables' numbers, in the order in which they came; first those of no table and of all that have no place.
-    tables: RefCell<Vec<(u32, [u64; OPERATION_COUNT])>>,
+    tables: RefCell<Tables>,
     errors: RefCell<BTreeMap<(Operation, &'static str), u64>>,
+}
+
+/// Requests by table. Tables are numbered one after the other, so that mostly a table's first place is free or its own.
+#[derive(Default)]
+struct Tables {
+    /// Of no table, and of all that have no place.
+    others: [u64; OPERATION_COUNT],
+    /// [`TABLES_MAX`] of them, once there was a request; number 0 is a free place.
+    places: Vec<(u32, [u64; OPERATION_COUNT])>,
 }
 
 impl std::fmt::Debug for Book {
@@ -92,7 +103,7 @@ impl Book {
             _ => page.left -= 1,
         }
         drop(pages);
-        self.count_table(ledger);
+        self.tables.borrow_mut().counts_of(ledger.table())[ledger.operation() as usize] += 1;
         if let Some(limit_nanos) = limit {
             self.keep(ledger, limit_nanos, wall());
         }
@@ -107,23 +118,6 @@ impl Book {
     /// A request was answered with an exception.
     pub fn count_error(&self, operation: Operation, name: &'static str) {
         *self.errors.borrow_mut().entry((operation, name)).or_default() += 1;
-    }
-
-    fn count_table(&self, ledger: &Ledger) {
-        let (table, operation) = (ledger.table(), ledger.operation() as usize);
-        let mut tables = self.tables.borrow_mut();
-        if let Some((_, counts)) = tables.iter_mut().find(|(known, _)| *known == table) {
-            counts[operation] += 1;
-            return;
-        }
-        let place = if tables.len() < TABLES_MAX { table } else { 0 };
-        match tables.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, counts)) => counts[operation] += 1,
-            None => {
-                tables.push((place, [0; OPERATION_COUNT]));
-                tables.last_mut().expect("just pushed").1[operation] = 1;
-            }
-        }
     }
 
     #[cold]
@@ -160,12 +154,32 @@ impl Book {
 
     /// Requests by the number of their table and by operation; number 0 is for none and for those that have no place.
     pub fn tables(&self) -> Vec<(u32, [u64; OPERATION_COUNT])> {
-        self.tables.borrow().clone()
+        let tables = self.tables.borrow();
+        let counted = tables.places.iter().filter(|(table, _)| *table != 0);
+        std::iter::once(&(0, tables.others)).chain(counted).copied().collect()
     }
 
     /// Exceptions by operation and name.
     pub fn errors(&self) -> BTreeMap<(Operation, &'static str), u64> {
         self.errors.borrow().clone()
+    }
+}
+
+impl Tables {
+    #[inline]
+    fn counts_of(&mut self, table: u32) -> &mut [u64; OPERATION_COUNT] {
+        if self.places.is_empty() {
+            self.places.resize(TABLES_MAX, (0, [0; OPERATION_COUNT]));
+        }
+        let mut places = (0..PLACES).map(|step| (table.wrapping_add(step)) as usize % TABLES_MAX);
+        let is_mine = |place: &usize| [0, table].contains(&self.places[*place].0);
+        match places.find(is_mine).filter(|_| table != 0) {
+            Some(place) => {
+                self.places[place].0 = table;
+                &mut self.places[place].1
+            }
+            None => &mut self.others,
+        }
     }
 }
 

@@ -195,10 +195,7 @@ impl<R: Runtime> Connection<R> {
         let (accepted, traced) = (request.accepted(), request.is_traced());
         let mut reply = {
             let answering = pin!(site::answer(&self.router, &request, self.response.begin()));
-            match traced {
-                true => ledger::under(&self.ledger, answering).await,
-                false => answering.await,
-            }
+            ledger::under(&self.ledger, answering).await
         };
         let coding = self.pack(accepted, reply.content).await;
         if traced {
@@ -219,9 +216,7 @@ impl<R: Runtime> Connection<R> {
         self.ledger.mark(self.router.rt.ticks(), Stage::Encode);
         self.flush().await?;
         self.ledger.mark(self.router.rt.ticks(), Stage::Send);
-        if traced {
-            self.router.book.close(&self.ledger, || self.router.rt.wall());
-        }
+        self.router.book.close(&self.ledger, || self.router.rt.wall());
         if !keep_alive {
             return Err(End::Silent);
         }
