@@ -5,6 +5,7 @@
 //! - `history`: clients that note all they ask and hear, for the linearizability checker.
 //! - `basics`: founding, `torc cluster`, the SDK's tests against every node and a router, refusals.
 //! - `faults`: SIGKILL, SIGSTOP and cuts under load; a rolling restart.
+//! - `network`: nodes on hosts of their own, with cables that can be cut.
 //! - `members`: nodes that join, drain, are replaced.
 //!
 //! Nothing is left behind: a node ends with its standard input, which is this process's.
@@ -14,8 +15,10 @@ mod faults;
 mod history;
 mod load;
 mod members;
+mod network;
 
-use std::net::{SocketAddr, TcpListener};
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, mpsc};
@@ -107,6 +110,10 @@ impl Drop for Process {
 pub struct Cluster {
     nodes: Vec<Option<Process>>,
     listens: Vec<SocketAddr>,
+    /// Each node is on a host of its own: see [`network`].
+    on_hosts: bool,
+    /// Pairs of hosts, from and to, between which packets are lost, and who made it so.
+    lost: RefCell<Vec<(usize, usize, usize)>>,
     dir: tempfile::TempDir,
     _turn: MutexGuard<'static, ()>,
 }
@@ -119,12 +126,25 @@ impl Cluster {
         cluster.ready()
     }
 
+    /// Three nodes, each on a host of its own, founded and ready.
+    pub fn start_on_hosts() -> Cluster {
+        network::build();
+        let cluster = Cluster::waiting_on(true, 3);
+        cluster.found().unwrap();
+        cluster.ready()
+    }
+
     /// So many nodes that wait to be founded.
     pub fn waiting(count: usize) -> Cluster {
+        Cluster::waiting_on(false, count)
+    }
+
+    fn waiting_on(on_hosts: bool, count: usize) -> Cluster {
         let turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let dir = data_directory();
         std::fs::write(dir.path().join("secret"), "what only this cluster knows, and no other\n").unwrap();
-        let mut cluster = Cluster { nodes: Vec::new(), listens: Vec::new(), dir, _turn: turn };
+        let (nodes, listens, lost) = Default::default();
+        let mut cluster = Cluster { nodes, listens, on_hosts, lost, dir, _turn: turn };
         (0..count).for_each(|_| cluster.add());
         cluster
     }
@@ -149,8 +169,15 @@ impl Cluster {
     /// One of this name.
     pub fn add_as(&mut self, name: &str) {
         let number = self.nodes.len() + 1;
-        self.listens.push(free_port());
-        self.write_config(number, name, free_port());
+        let (listen, http) = match self.on_hosts {
+            true => {
+                let host: IpAddr = network::add_host(number).parse().unwrap();
+                (SocketAddr::new(host, 7000), SocketAddr::new(host, 8000))
+            }
+            false => (free_port(), free_port()),
+        };
+        self.listens.push(listen);
+        self.write_config(number, name, http);
         let mut node = self.spawn(number);
         node.wait_for("waiting");
         self.nodes.push(Some(node));
@@ -160,7 +187,9 @@ impl Cluster {
         let dir = self.path().display();
         let text = format!(
             "name = \"{name}\"\nzone = \"zone-{zone}\"\ndata-dir = \"{dir}/node-{number}\"\nlisten = \"{listen}\"\nhttp = \"{http}\"\n\
-             shards = 1\nmemory = \"96MiB\"\nsecret-file = \"{dir}/secret\"\ncuts = \"{dir}/cuts-{number}\"\nwith-stdin = true\n",
+             shards = 1\nmemory = \"96MiB\"\nsecret-file = \"{dir}/secret\"\ncuts = \"{dir}/cuts-{number}\"\nwith-stdin = true\n\
+             allow-public = {}\n",
+            self.on_hosts,
             zone = number,
             listen = self.listens[number - 1],
         );
@@ -170,7 +199,7 @@ impl Cluster {
     fn spawn(&self, number: usize) -> Process {
         let mut command = torc();
         command.arg("node").arg("--config").arg(self.config(number));
-        Process::spawn(command)
+        Process::spawn(if self.on_hosts { network::on_host(number, command) } else { command })
     }
 
     fn config(&self, number: usize) -> PathBuf {
@@ -204,11 +233,36 @@ impl Cluster {
         self.nodes[number - 1].as_mut().expect("it runs").wait_for("ready");
     }
 
-    /// Cuts one node off others, by the transport's switch: `2 both`, a line for each. Nothing heals all.
+    /// Cuts one node off others: `2 both`, a line for each. Nothing heals all. By the transport's switch, or by what their hosts' cables carry.
     pub fn cut(&self, number: usize, lines: &str) {
+        if self.on_hosts {
+            return self.cut_cables(number, lines);
+        }
         let path = self.path().join(format!("cuts-{number}"));
         std::fs::write(path.with_extension("new"), lines).unwrap();
         std::fs::rename(path.with_extension("new"), path).unwrap();
+    }
+
+    fn cut_cables(&self, number: usize, lines: &str) {
+        for (_, from, to) in self.lost.borrow_mut().extract_if(.., |(whose, ..)| *whose == number) {
+            network::lose(from, to, false);
+        }
+        for line in lines.lines() {
+            let (other, way) = line.split_once(' ').expect("a node and a way");
+            let other: usize = other.parse().unwrap();
+            for (from, to, cut) in [(number, other, way != "in"), (other, number, way != "out")] {
+                if cut {
+                    network::lose(from, to, true);
+                    self.lost.borrow_mut().push((number, from, to));
+                }
+            }
+        }
+    }
+
+    /// Pulls the cable of a node's host, or puts it back.
+    pub fn plug(&self, number: usize, plugged: bool) {
+        assert!(self.on_hosts, "only a host has a cable");
+        network::plug(number, plugged);
     }
 
     /// The URLs of the nodes that run.
