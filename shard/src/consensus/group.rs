@@ -169,6 +169,7 @@ pub(crate) struct Group {
     void_after: Option<(u64, u64)>,
     /// The election timeout that was drawn for a term and role.
     drawn: ((u64, u8), usize),
+    should_lead: bool,
     closed: bool,
 }
 
@@ -203,6 +204,7 @@ impl Group {
             installing: None,
             void_after: saved.void_after,
             drawn: ((u64::MAX, 0), 0),
+            should_lead: false,
             closed: false,
         };
         group.draw_timeout();
@@ -245,6 +247,29 @@ impl Group {
             && self.installing.is_none()
             && raft.promotable()
             && raft.election_elapsed + 1 >= raft.randomized_election_timeout()
+    }
+
+    /// Whether it stands for election, since a moment ago: it may hear yet how that ends.
+    pub(crate) fn is_standing(&self) -> bool {
+        let raft = &self.raw.raft;
+        matches!(raft.state, StateRole::Candidate | StateRole::PreCandidate)
+            && raft.election_elapsed < self.options.election_ticks / 2
+    }
+
+    /// Whether it is the one who should lead: then it stands before the others do.
+    pub(crate) fn should_lead(&mut self, should: bool) {
+        if std::mem::replace(&mut self.should_lead, should) != should {
+            self.drawn.0 = (u64::MAX, 0);
+            self.draw_timeout();
+        }
+    }
+
+    /// In which turn it stands if not all can at once: who should lead, then the others, then those who have stood before and were not elected.
+    pub(crate) fn turn_to_stand(&self) -> u8 {
+        match self.raw.raft.state {
+            StateRole::Follower => u8::from(!self.should_lead),
+            _ => 2,
+        }
     }
 
     /// A peer's message. What does not make sense is ignored: it is late, or not ours.
@@ -622,7 +647,7 @@ impl Group {
         let raft = &mut self.raw.raft;
         let of = (raft.term, raft.state as u8);
         if self.drawn.0 != of {
-            self.drawn = (of, election_timeout(&self.options, of.0, of.1));
+            self.drawn = (of, election_timeout(&self.options, self.should_lead, of.0, of.1));
         }
         if raft.randomized_election_timeout() != self.drawn.1 {
             raft.set_randomized_election_timeout(self.drawn.1);
@@ -776,11 +801,15 @@ impl Group {
     }
 }
 
-/// After how many ticks a replica stands for election in this term and role: at least as many as the options say, at most twice as many.
+/// After how many ticks a replica stands for election in this term and role: at least as many as the options say, fewer than twice as many. Who should lead does so
+/// first, so that leadership seldom has to be handed over after an election.
 ///
 /// Every step mixes all bits: what two replicas draw must differ from term to term. With a checksum in its place, which is linear, two
 /// replicas drew the same in every term or in none, and those that did stood against each other again and again.
-pub(super) fn election_timeout(options: &GroupOptions, term: u64, role: u8) -> usize {
+pub(super) fn election_timeout(options: &GroupOptions, should_lead: bool, term: u64, role: u8) -> usize {
+    if should_lead {
+        return options.election_ticks;
+    }
     let mix = |hash: u64, part: u64| {
         let hash = (hash ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let hash = (hash ^ (hash >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
@@ -788,7 +817,9 @@ pub(super) fn election_timeout(options: &GroupOptions, term: u64, role: u8) -> u
     };
     let parts = [u64::from(options.vnode.0), options.peer.0, term, u64::from(role)];
     let drawn = parts.into_iter().fold(mix(0, options.seed), mix);
-    options.election_ticks + (drawn % options.election_ticks as u64) as usize
+    // One tick behind the first choice, if there is one.
+    let later = options.election_ticks - 1;
+    options.election_ticks + 1 + (drawn % later as u64) as usize
 }
 
 fn config(options: &GroupOptions, applied: u64) -> Config {

@@ -84,6 +84,8 @@ pub struct Cluster<R: Runtime> {
     /// This shard is about to stop: it wants to lead nothing.
     pub(super) handing_over: Cell<bool>,
     pub(super) ticks: Cell<u64>,
+    /// The group that stood for election last.
+    pub(super) last_candidate: Cell<VnodeId>,
     /// Images that replicas here wait for.
     pub(super) installs: RefCell<VecDeque<Install>>,
     pub(super) install_arrived: Notify,
@@ -162,6 +164,7 @@ impl<R: Runtime> Cluster<R> {
             reached: RefCell::default(),
             handing_over: Cell::new(false),
             ticks: Cell::new(0),
+            last_candidate: Cell::new(VnodeId(0)),
             leaving: RefCell::new(found.gone.keys().copied().collect()),
             follow_again: Notify::new(),
             installs: RefCell::default(),

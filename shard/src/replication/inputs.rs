@@ -13,9 +13,20 @@ use model::ring::{NodeId, Place, VnodeId};
 use runtime::sync::{Notify, Receiver, oneshot, timeout};
 use runtime::{Mono, Runtime};
 
-/// Groups of a shard that begin to stand for election at one tick; others wait for the next one. When all of 10,000 begin at once, as at a first start, and the machine has
-/// little time for them, the votes come after the next election has begun, and so on: nobody is ever elected.
+/// Groups of a shard that stand for election at a time; others wait until some of these have heard how theirs ended, or have waited for long. When all of 10,000 begin at once,
+/// as at a first start, and the machine has little time for them, the votes come after the next election has begun, and so on: nobody is ever elected.
 const CANDIDATES_AT_ONCE: usize = 64;
+
+/// What came of a tick of all groups.
+#[derive(Default)]
+struct Ticked {
+    /// Groups that have work.
+    due: Vec<VnodeId>,
+    /// Proposals whose fate nobody will learn.
+    expired: Vec<Receipt>,
+    /// Groups that failed.
+    closed: Vec<VnodeId>,
+}
 
 impl<R: Runtime> Cluster<R> {
     /// Takes a command for the next turn, if this shard leads the vnode in the proposal's term.
@@ -233,32 +244,7 @@ impl<R: Runtime> Cluster<R> {
         let now = self.now();
         self.driven.set(true);
         self.watch_leaders(now);
-        let mut due = Vec::new();
-        let mut expired = Vec::new();
-        let mut closed = Vec::new();
-        let awake: Vec<VnodeId> = self.awake.borrow().iter().copied().collect();
-        let mut candidates = 0;
-        {
-            let mut groups = self.groups.borrow_mut();
-            for vnode in awake {
-                let Some(replica) = groups.get_mut(&vnode) else { continue };
-                self.sleep.borrow().count_pulses(replica);
-                let stands = replica.group.is_about_to_stand();
-                candidates += usize::from(stands);
-                let waits = stands && candidates > CANDIDATES_AT_ONCE;
-                let ticked = if waits { Ok(()) } else { replica.group.tick(now) };
-                let ticked = ticked.and_then(|()| self.watch_oath(replica, now));
-                if ticked.is_err() {
-                    closed.push(vnode);
-                }
-                if replica.is_awaited() {
-                    expired.extend(replica.expired(now, self.options.unknown_after));
-                }
-                if replica.group.has_work() || replica.is_awaited() {
-                    due.push(vnode);
-                }
-            }
-        }
+        let Ticked { due, expired, closed } = self.tick_groups(now);
         drop(expired);
         self.give_images_up(now);
         closed.into_iter().for_each(|vnode| self.closed(vnode));
@@ -267,6 +253,51 @@ impl<R: Runtime> Cluster<R> {
         self.turn();
         self.doze();
         self.post();
+    }
+
+    /// A tick of each group that is awake, but of those that must wait with what it would begin.
+    fn tick_groups(&self, now: Mono) -> Ticked {
+        let mut ticked = Ticked::default();
+        let (mut standing, mut about_to_stand) = (0, Vec::new());
+        let awake: Vec<VnodeId> = self.awake.borrow().iter().copied().collect();
+        let mut groups = self.groups.borrow_mut();
+        for vnode in awake {
+            let Some(replica) = groups.get_mut(&vnode) else { continue };
+            self.sleep.borrow().count_pulses(replica);
+            standing += usize::from(replica.group.is_standing());
+            let stands = replica.group.is_about_to_stand();
+            if stands {
+                about_to_stand.push((replica.group.turn_to_stand(), vnode));
+            }
+            let waits = stands || replica.bed.is_waiting_for_oaths(now, self.oaths_wait_max());
+            let lived = if waits { Ok(()) } else { replica.group.tick(now) };
+            if lived.and_then(|()| self.watch_oath(replica, now)).is_err() {
+                ticked.closed.push(vnode);
+            }
+            if replica.is_awaited() {
+                ticked.expired.extend(replica.expired(now, self.options.unknown_after));
+            }
+            if replica.group.has_work() || replica.is_awaited() {
+                ticked.due.push(vnode);
+            }
+        }
+        for vnode in self.next_candidates(about_to_stand, CANDIDATES_AT_ONCE.saturating_sub(standing)) {
+            match groups.get_mut(&vnode).expect("it was just there").group.tick(now) {
+                Ok(()) => ticked.due.push(vnode),
+                Err(Closed) => ticked.closed.push(vnode),
+            }
+        }
+        ticked
+    }
+
+    /// Who of these stands for election now: in turns, and around in each, so that groups without a majority, which stand again and again, keep nobody from it.
+    fn next_candidates(&self, mut about_to_stand: Vec<(u8, VnodeId)>, room: usize) -> Vec<VnodeId> {
+        let last = self.last_candidate.get();
+        about_to_stand.sort_unstable_by_key(|(turn, vnode)| (*turn, *vnode <= last, *vnode));
+        about_to_stand.truncate(room);
+        let chosen: Vec<VnodeId> = about_to_stand.into_iter().map(|(_, vnode)| vnode).collect();
+        self.last_candidate.set(chosen.last().copied().unwrap_or(last));
+        chosen
     }
 
     /// What is not done at each tick.

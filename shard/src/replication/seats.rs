@@ -173,6 +173,7 @@ impl<R: Runtime> Cluster<R> {
                 news.push(vnode);
             }
             replica.wanted = Some((*replicas, map.ring.epoch));
+            replica.group.should_lead(u64::from(replicas.first().peer.0) == replica.peer);
             for seat in replicas.iter() {
                 let peer = u64::from(seat.peer.0);
                 replica.seats.retain(|(known, _)| *known != peer);

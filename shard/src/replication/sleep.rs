@@ -34,6 +34,9 @@ use runtime::{Mono, Runtime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// Leaders of a shard that ask their followers to sleep at one tick: what 10,000 ask for at once takes longer to answer than anybody waits.
+const NAPS_AT_ONCE: usize = 256;
+
 /// How a replica sleeps, and what was promised for that.
 #[derive(Debug, Default)]
 pub struct Bed {
@@ -95,6 +98,8 @@ pub struct Sleep {
 struct LeaderShard {
     reign: u64,
     heard: Mono,
+    /// At which tick of ours that was: a shard that was stalled itself has heard nobody meanwhile, and what was said waits to be read.
+    heard_tick: u64,
     loyalty: u64,
     /// Groups whose replicas here have sworn, asleep or not.
     sworn: BTreeSet<VnodeId>,
@@ -105,7 +110,8 @@ struct FollowerShard {
     loyalty: u64,
     /// The newest stamp of ours that was echoed under this loyalty.
     echo: Mono,
-    answered: Mono,
+    /// At which tick of ours it answered last.
+    answered_tick: u64,
     asleep: BTreeSet<VnodeId>,
 }
 
@@ -113,6 +119,12 @@ impl Bed {
     /// Neither asleep nor about to be.
     pub fn is_awake(&self) -> bool {
         matches!(self.state, State::Awake)
+    }
+
+    /// Whether its followers were asked a moment ago. Their leader says nothing until then: its next heartbeat would end the oaths of those who have agreed already,
+    /// and on a machine with little time for them the answers of 10,000 groups would never be there before it.
+    pub fn is_waiting_for_oaths(&self, now: Mono, wait_max: Duration) -> bool {
+        matches!(self.state, State::Asking { asked, .. } if now.since(asked) < wait_max)
     }
 
     /// Whether its replica leads in its sleep.
@@ -203,12 +215,12 @@ impl Sleep {
     }
 
     /// Whether these oaths hold, as far as is known; one of a shard where nobody sleeps says what its loyalty is.
-    fn accepts(&mut self, oaths: &[Oath], now: Mono) -> bool {
+    fn accepts(&mut self, oaths: &[Oath], tick: u64) -> bool {
         for oath in oaths {
             let anew = || FollowerShard {
                 loyalty: oath.loyalty,
                 echo: Mono::default(),
-                answered: now,
+                answered_tick: tick,
                 asleep: BTreeSet::new(),
             };
             let follower = self.followers.entry(oath.place).or_insert_with(anew);
@@ -216,17 +228,17 @@ impl Sleep {
                 *follower = anew();
             }
             if follower.asleep.is_empty() {
-                follower.answered = now;
+                follower.answered_tick = tick;
             }
         }
         oaths.iter().all(|oath| self.followers[&oath.place].loyalty == oath.loyalty)
     }
 
     /// Whether enough of a sleeping leader's followers are heard of.
-    fn has_majority(&self, replica: &Replica, now: Mono, silent_max: Duration) -> bool {
+    fn has_majority(&self, replica: &Replica, silent: impl Fn(u64) -> bool) -> bool {
         let State::Leading { oaths, .. } = &replica.bed.state else { return true };
         let answers = |oath: &&Oath| {
-            self.followers.get(&oath.place).is_some_and(|follower| now.since(follower.answered) < silent_max)
+            self.followers.get(&oath.place).is_some_and(|follower| !silent(follower.answered_tick))
         };
         2 * (oaths.iter().filter(answers).count() + 1) > oaths.len() + 1
     }
@@ -404,21 +416,26 @@ impl<R: Runtime> Cluster<R> {
             })
         };
         let idle: Vec<VnodeId> = self.awake.borrow().iter().filter(idle).copied().collect();
+        let mut asked = 0;
         for vnode in idle {
             let replica = groups.get_mut(&vnode).expect("it is there");
             if replica.leading.is_some() {
-                self.ask_to_sleep(replica, now);
+                if asked < NAPS_AT_ONCE && self.ask_to_sleep(replica, now) {
+                    asked += 1;
+                }
             } else if self.sleep.borrow().is_sworn(replica, now) {
                 self.lie_down(replica, State::Following);
             }
         }
     }
 
-    fn ask_to_sleep(&self, replica: &mut Replica, now: Mono) {
-        let Some(followers) = self.sleepy_followers(replica) else { return };
+    /// Asks the followers of a leader to sleep, if all of them could.
+    fn ask_to_sleep(&self, replica: &mut Replica, now: Mono) -> bool {
+        let Some(followers) = self.sleepy_followers(replica) else { return false };
         let term = replica.group.term();
         if followers.is_empty() {
-            return self.lie_down(replica, State::Leading { term, oaths: Vec::new() });
+            self.lie_down(replica, State::Leading { term, oaths: Vec::new() });
+            return true;
         }
         let under = self.sleep.borrow().reign;
         for (to, place) in &followers {
@@ -428,6 +445,7 @@ impl<R: Runtime> Cluster<R> {
         }
         replica.bed.dozing = (now, followers.into_iter().map(|(peer, _)| peer).collect());
         replica.bed.state = State::Asking { asked: now, oaths: Vec::new() };
+        true
     }
 
     /// The followers, if all of them could sleep and nothing else keeps the group awake.
@@ -516,7 +534,7 @@ impl<R: Runtime> Cluster<R> {
         let oaths = std::mem::take(oaths);
         let still = self.sleepy_followers(replica).is_some() && replica.is_level();
         let mut sleep = self.sleep.borrow_mut();
-        if !still || !sleep.accepts(&oaths, now) {
+        if !still || !sleep.accepts(&oaths, self.ticks.get()) {
             (replica.bed.state, replica.bed.active) = (State::Awake, now);
             return;
         }
@@ -557,11 +575,11 @@ impl<R: Runtime> Cluster<R> {
     fn hear_reign(&self, place: Place, reign: u64, now: Mono) {
         {
             let mut sleep = self.sleep.borrow_mut();
-            let loyalty = sleep.loyalty;
-            let anew = || LeaderShard { reign, heard: now, loyalty, sworn: BTreeSet::new() };
+            let (loyalty, heard_tick) = (sleep.loyalty, self.ticks.get());
+            let anew = || LeaderShard { reign, heard: now, heard_tick, loyalty, sworn: BTreeSet::new() };
             let leader = sleep.leaders.entry(place).or_insert_with(anew);
             if leader.reign == reign {
-                leader.heard = now;
+                (leader.heard, leader.heard_tick) = (now, heard_tick);
                 return;
             }
         }
@@ -569,7 +587,7 @@ impl<R: Runtime> Cluster<R> {
         self.forswear_all(place, now);
         let mut sleep = self.sleep.borrow_mut();
         let leader = sleep.leaders.get_mut(&place).expect("it was just there");
-        (leader.reign, leader.heard) = (reign, now);
+        (leader.reign, leader.heard, leader.heard_tick) = (reign, now, self.ticks.get());
     }
 
     fn hear_echo(&self, place: Place, echo: Echo, now: Mono) {
@@ -577,7 +595,7 @@ impl<R: Runtime> Cluster<R> {
             let mut sleep = self.sleep.borrow_mut();
             let reign = sleep.reign;
             let Some(follower) = sleep.followers.get_mut(&place) else { return };
-            follower.answered = now;
+            follower.answered_tick = self.ticks.get();
             if follower.loyalty != echo.loyalty {
                 (follower.loyalty, follower.echo) = (echo.loyalty, Mono::default());
                 follower.asleep.clone()
@@ -602,9 +620,8 @@ impl<R: Runtime> Cluster<R> {
 
     /// Wakes what sleeps under a shard that is silent.
     pub(super) fn watch_leaders(&self, now: Mono) {
-        let silent_max = self.silent_max();
         let is_silent = |(_, leader): &(&Place, &LeaderShard)| {
-            !leader.sworn.is_empty() && now.since(leader.heard) >= silent_max
+            !leader.sworn.is_empty() && self.is_silent_since(leader.heard_tick)
         };
         let sleep = self.sleep.borrow();
         let silent: Vec<Place> = sleep.leaders.iter().filter(is_silent).map(|(place, _)| *place).collect();
@@ -617,20 +634,27 @@ impl<R: Runtime> Cluster<R> {
         if self.options.canary.is(Canary::ReadAsleep) {
             return;
         }
-        let silent_max = self.silent_max();
         let alone: BTreeSet<VnodeId> = {
             let (sleep, groups) = (self.sleep.borrow(), self.groups.borrow());
-            let silent = sleep.followers.values().filter(|shard| now.since(shard.answered) >= silent_max);
+            let silent = sleep.followers.values().filter(|shard| self.is_silent_since(shard.answered_tick));
             let is_alone = |vnode: &VnodeId| {
-                groups.get(vnode).is_some_and(|replica| !sleep.has_majority(replica, now, silent_max))
+                groups
+                    .get(vnode)
+                    .is_some_and(|replica| !sleep.has_majority(replica, |tick| self.is_silent_since(tick)))
             };
             silent.flat_map(|shard| shard.asleep.iter().copied()).filter(is_alone).collect()
         };
         self.wake_all(alone, now);
     }
 
-    fn silent_max(&self) -> Duration {
-        self.options.tick * self.options.election_ticks as u32
+    /// Whether who was heard of at this tick for the last time has been silent for an election timeout.
+    fn is_silent_since(&self, tick: u64) -> bool {
+        self.ticks.get() - tick >= self.options.election_ticks as u64
+    }
+
+    /// How long a leader waits for its followers' oaths without a heartbeat: far from an election.
+    pub(super) fn oaths_wait_max(&self) -> Duration {
+        self.options.tick * self.options.election_ticks as u32 / 2
     }
 
     /// Replicas that sleep.

@@ -118,12 +118,38 @@ fn one_wake_is_one_tick_however_long_the_sleep_was() {
 /// Found by a test of failover: two replicas that stood for election together did so in every term.
 #[test]
 fn two_replicas_draw_the_same_timeout_now_and_then_and_not_always() {
-    let drawn = |peer, seed, term| election_timeout(&GroupOptions { seed, ..options(peer, 0) }, term, 0);
+    let drawn =
+        |peer, seed, term| election_timeout(&GroupOptions { seed, ..options(peer, 0) }, false, term, 0);
     for seed in 0..200 {
         let same = (1..=160).filter(|term| drawn(1, seed, *term) == drawn(2, seed + 1000, *term)).count();
         let rare = 160 / ELECTION_TICKS / 4..160 / ELECTION_TICKS * 4;
         assert!(rare.contains(&same), "seed {seed}: {same} of 160 terms");
     }
+}
+
+#[test]
+fn who_should_lead_stands_before_the_others() {
+    for seed in 0..200 {
+        let drawn = |should, term| election_timeout(&GroupOptions { seed, ..options(1, 0) }, should, term, 0);
+        assert!(
+            (1..=20).all(|term| drawn(true, term) == ELECTION_TICKS && drawn(false, term) > ELECTION_TICKS)
+        );
+        assert!((1..=20).all(|term| drawn(false, term) < 2 * ELECTION_TICKS), "the library's bound");
+    }
+    let mut group = group(&[1, 2, 3], true);
+    group.should_lead(true);
+    assert_eq!(group.turn_to_stand(), 0);
+    for tick in 1..=ELECTION_TICKS as u64 {
+        assert!(!group.is_standing());
+        group.tick(at(tick * TIMEOUT)).expect("open");
+    }
+    assert!(group.is_standing());
+    assert_eq!(group.turn_to_stand(), 2, "after those who have not stood yet");
+    group.should_lead(false);
+    group
+        .step(at(ELECTION_TICKS as u64 * TIMEOUT), letter(MessageType::MsgHeartbeat, 2, 2, |_| {}))
+        .expect("open");
+    assert_eq!(group.turn_to_stand(), 1);
 }
 
 #[test]

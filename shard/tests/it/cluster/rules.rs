@@ -423,12 +423,22 @@ fn a_hand_over_pauses_writes_for_less_than_50_ms() {
 }
 
 #[test]
-fn who_should_lead_does_after_a_while() {
-    let (cluster, _) = settled(7);
-    cluster.world().run_for(Duration::from_secs(20));
-    for vnode in (1..=VNODES).map(VnodeId) {
-        let first = cluster.nodes_of(vnode)[0];
-        assert_eq!(cluster.leader(vnode), Some(first), "vnode {}", vnode.0);
+fn who_should_lead_is_elected_first_and_given_the_lead_after_a_while() {
+    for seed in 7..17 {
+        let (cluster, _) = settled(seed);
+        let lead_as_they_should = || {
+            (1..=VNODES)
+                .map(VnodeId)
+                .all(|vnode| cluster.leader(vnode) == cluster.nodes_of(vnode).first().copied())
+        };
+        assert!(lead_as_they_should(), "seed {seed}: the first election is theirs");
+        cluster.crash(1);
+        cluster.world().run_for(Duration::from_secs(2));
+        cluster.start(1);
+        cluster.world().run_for(Duration::from_secs(2));
+        assert!(!lead_as_they_should(), "others lead meanwhile");
+        cluster.world().run_for(Duration::from_secs(20));
+        assert!(lead_as_they_should(), "seed {seed}: it was handed over");
     }
 }
 

@@ -43,6 +43,21 @@ fn consistent_reads_wake_nobody_and_writes_wake_their_group() {
     });
 }
 
+/// An answer that takes longer than the time between two heartbeats: as on a long way, or on a machine that has little time for 10,000 groups.
+#[test]
+fn late_answers_keep_nobody_awake() {
+    let (cluster, caller) = asleep(3, Canary::None);
+    cluster.inner.delay_min_us.set(45_000);
+    cluster.world().block_on(async {
+        for sort in 0..KEYS {
+            assert!(caller.write(sort).await);
+        }
+        assert!(cluster.asleep() < ALL);
+        cluster.world().sleep(Duration::from_secs(2)).await;
+        assert_eq!(cluster.asleep(), ALL, "asked once");
+    });
+}
+
 #[test]
 fn groups_sleep_on_with_a_majority() {
     let (cluster, caller) = asleep(2, Canary::None);

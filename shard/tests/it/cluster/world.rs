@@ -56,6 +56,7 @@ pub struct Inner {
     pub change: Box<dyn Fn(&mut ShardOptions)>,
     /// Ways between two nodes on which nothing arrives.
     pub cuts: RefCell<BTreeSet<(u16, u16)>>,
+    pub delay_min_us: Cell<u64>,
     pub delay_max_us: Cell<u64>,
     pub lose_per_mille: Cell<u64>,
     sent: Cell<u64>,
@@ -99,6 +100,7 @@ impl Cluster {
             map: RefCell::new(Rc::new(founding_map())),
             change: Box::new(change),
             cuts: RefCell::default(),
+            delay_min_us: Cell::new(20),
             delay_max_us: Cell::new(500),
             lose_per_mille: Cell::new(0),
             sent: Cell::new(0),
@@ -363,7 +365,7 @@ impl Cluster {
     /// The way from one node to another; none when what goes there is lost.
     async fn travel(&self, from: u16, to: u16) -> Option<()> {
         let lost = self.draw("lose", 1000) < self.inner.lose_per_mille.get();
-        let delay = 20 + self.draw("delay", self.inner.delay_max_us.get());
+        let delay = self.inner.delay_min_us.get() + self.draw("delay", self.inner.delay_max_us.get());
         self.world().sleep(Duration::from_micros(delay)).await;
         (!lost && !self.inner.cuts.borrow().contains(&(from, to))).then_some(())
     }
