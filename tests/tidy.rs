@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("router", &["meter", "model", "net", "runtime"]),
     ("process", &["model", "net", "router", "runtime", "shard"]),
     ("sim", &["lsm", "model", "net", "process", "router", "runtime", "shard"]),
-    ("perf", &["model", "net", "runtime", "tuning"]),
+    ("perf", &["model", "net", "process", "runtime", "tuning"]),
     ("fuzz_targets", &["lsm", "model", "net", "router", "runtime", "shard"]),
     ("cases", &[]),
     (

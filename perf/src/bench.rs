@@ -13,7 +13,7 @@
 //! Modules in reading order:
 //!
 //! - what is asked: [`options`], [`mix`], [`sizes`], [`trace`]; when: [`schedule`]; what: [`keys`], [`workload`]; in which bytes: [`request`],
-//!   [`sign`], [`client`].
+//!   [`sign`], [`client`], [`native`].
 //! - who does it: [`generator`], on real cores: [`local`], with its [`table`] and its [`progress`] line; again and again: [`sweep`], [`against`].
 //! - what came of it: [`recorder`], [`series`], [`stages`], [`verify`], [`mod@read`], [`report`].
 //! - how it is shown: [`plots`], [`html`], [`hlog`].
@@ -29,6 +29,7 @@ pub mod keys;
 pub mod limits;
 pub mod local;
 pub mod mix;
+pub mod native;
 pub mod noop;
 pub mod options;
 pub mod plots;

@@ -25,6 +25,7 @@ use runtime::{Class, Mono, Runtime};
 
 use super::client::Connection;
 use super::keys::Chance;
+use super::native::Native;
 use super::options::{Plan, Work};
 use super::progress::{Counters, Stage};
 use super::recorder::{Recorder, Times};
@@ -88,7 +89,10 @@ pub async fn measure<R: Runtime>(
     if !is_load {
         counters.expect_time(plan.warmup + plan.duration);
     }
-    let phase = Phase::new(rt, plan, Workload::measured(plan, part, seed), counters);
+    let mut phase = Phase::new(rt, plan, Workload::measured(plan, part, seed), counters);
+    if let Some(target) = &plan.native {
+        phase.native = Some(Native::open(rt, plan, target).await?);
+    }
     let phase = phase.run(plan, part, Span { keeps_series: true, ..span }).await?;
     let mut recorder = phase.recorder.take();
     recorder.finish();
@@ -138,6 +142,8 @@ struct Phase<R: Runtime> {
     stages_every: u64,
     /// Operations so far.
     started: Cell<u64>,
+    /// The way to the shards, if it is not HTTP.
+    native: Option<Native<R>>,
 }
 
 /// How long one lane has been waiting for its answer.
@@ -161,6 +167,7 @@ impl<R: Runtime> Phase<R> {
             given_up_from: Cell::new(Mono(u64::MAX)),
             stages_every: plan.stages_every,
             started: Cell::new(0),
+            native: None,
         }
     }
 
@@ -328,6 +335,12 @@ impl<R: Runtime> Lane<R> {
 
     /// Sends a request, waits for its answer and has the workload judge it.
     async fn exchange(&mut self, phase: &Phase<R>, due: Mono, operation: &Operation) -> Ruling {
+        if let Some(native) = &phase.native {
+            // It has deadlines of its own.
+            let said = native.exchange(phase.requests.contents(), operation).await;
+            let end = End::Answered(said.answer());
+            return phase.workload.borrow_mut().settle(phase.requests.contents(), operation, &end);
+        }
         phase.workload.borrow().request(&phase.requests, &mut self.request, operation);
         let is_sampled = phase.is_sampled();
         if is_sampled {

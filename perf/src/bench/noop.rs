@@ -134,6 +134,7 @@ pub fn limits(client: &Client, plan: &Plan, each: Duration) -> anyhow::Result<Ve
         };
         let plan = Plan {
             target,
+            native: None,
             connections,
             cores,
             create: false,

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
+use process::peers::Peers;
 use runtime::tls::TlsClient;
 
 use super::keys::Choice;
 use super::mix::{GROUP_ITEMS, MIX_SIZES, Mix, Verb};
+use super::native;
 use super::schedule::Pace;
 use super::sign::Signer;
 use super::sizes::Sizes;
@@ -61,6 +63,14 @@ pub struct Options {
     /// Authorities that an https endpoint is trusted by, in PEM [default: those of this computer].
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+
+    /// Read and write by torc's own protocol: where a node of the cluster behind --endpoint listens for other nodes. GetItem and PutItem only.
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["against", "suite", "trace"])]
+    pub native: Option<SocketAddr>,
+
+    /// The file with the cluster's secret, for --native.
+    #[arg(long, value_name = "FILE", requires = "native")]
+    pub secret_file: Option<PathBuf>,
 
     /// What to do: YCSB's a to f, a mix as applications have it, or one kind of request.
     #[arg(long, value_enum, default_value_t = WorkloadKind::Mixed)]
@@ -373,10 +383,19 @@ impl Target {
 }
 
 #[expect(clippy::disallowed_methods, reason = "before there is a runtime")]
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let about = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
     ensure!(about.len() <= FILE_BYTES_MAX, "{} is too large", path.display());
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// A node of a cluster, for torc's own protocol.
+#[derive(Clone, Debug)]
+pub struct NativeTarget {
+    /// Where it listens for other nodes.
+    pub address: SocketAddr,
+    /// Whom to trust.
+    pub peers: Peers,
 }
 
 /// What the measured operations are, checked.
@@ -404,6 +423,8 @@ impl Work {
 pub struct Plan {
     /// The server.
     pub target: Target,
+    /// The way of what is measured, if it is not HTTP.
+    pub native: Option<NativeTarget>,
     /// Table of the run.
     pub table: String,
     /// Whether the table is created first.
@@ -481,6 +502,7 @@ impl Options {
         let (pace, warmup, duration) = self.times(&work);
         Ok(Plan {
             target,
+            native: self.native(&work)?,
             table: self.table.clone(),
             create: !self.reuse,
             remove: !self.reuse && !self.keep,
@@ -511,6 +533,20 @@ impl Options {
             progress: !self.quiet,
             keeps_log: self.report.is_some(),
         })
+    }
+
+    fn native(&self, work: &Work) -> anyhow::Result<Option<NativeTarget>> {
+        let Some(address) = self.native else { return Ok(None) };
+        let spoken = [Verb::Get, Verb::Put, Verb::Insert, Verb::Modify];
+        let speaks = match work {
+            Work::PutUnique => true,
+            Work::Mix(mix) => {
+                Verb::ALL.into_iter().all(|verb| mix.share(verb) == 0 || spoken.contains(&verb))
+            }
+            Work::Load | Work::Trace(_) => false,
+        };
+        ensure!(speaks, "--native: GetItem and PutItem only: --workload put, get, mixed, a, b, c, d or f");
+        Ok(Some(NativeTarget { address, peers: native::peers(self.secret_file.as_deref())? }))
     }
 
     /// Sizes of items.

@@ -584,7 +584,10 @@ impl Measurement {
         };
         Measurement {
             name: name.to_owned(),
-            endpoint: plan.target.url(),
+            endpoint: match &plan.native {
+                Some(native) => format!("{}, torc's own protocol at {}", plan.target.url(), native.address),
+                None => plan.target.url(),
+            },
             item_bytes: plan.sizes.lay_out().mean(),
             item_sizes: plan.sizes.to_string(),
             keys: plan.key_count,

@@ -349,6 +349,14 @@ impl Contents {
         self.group_items.map_or((key, None), |items| (key / items, Some(key % items)))
     }
 
+    /// The key attributes of item `key`.
+    pub fn key_texts(&self, key: u64) -> (String, Option<String>) {
+        let text = |letter, digits: usize, number| format!("{letter}{number:0digits$}");
+        let (group, place) = self.place(key);
+        let sort = place.map(|place| text('s', SORT_KEY_BYTES - 1, place));
+        (text('k', KEY_BYTES - 1, group), sort)
+    }
+
     /// The last key of the partition of item `key`.
     pub fn group_end(&self, key: u64) -> u64 {
         self.group_items.map_or(key, |items| key - key % items + items - 1)

@@ -178,3 +178,41 @@ async fn a_disk_that_was_emptied_under_an_old_name_is_a_stranger() {
         client.get_item().table_name("tab").key("p", s("a")).consistent_read(true).send().await.unwrap();
     assert_eq!(got.item.unwrap()["n"], n(1));
 }
+
+/// The generator speaks to shards as a router does; what it wrote by one way is checked by reading it by the same one.
+#[test]
+fn the_load_generator_speaks_the_protocol_of_nodes() {
+    let cluster = Cluster::start();
+    let dir = data_directory();
+    let bench = |endpoint: &str, native: &str, secret: &str| {
+        let mut command = torc();
+        command.args(["bench", "--endpoint", endpoint, "--native", native, "--secret-file"]);
+        command.arg(cluster.path().join(secret)).arg("--json").arg(dir.path().join("report.json"));
+        let words = "--workload a --keys 200 --item-bytes 300 --connections 4 --verify --warmup 200ms --duration 1s --limits 0s --quiet";
+        command.args(words.split(' ')).stdin(Stdio::null()).output().unwrap()
+    };
+    // Any node finds the others.
+    let done = bench(&cluster.node(1).url, &cluster.listen(2).to_string(), "secret");
+    assert!(done.status.success(), "{done:?}");
+    let report = std::fs::read(dir.path().join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let measured = &report["measurements"][0];
+    assert!(measured["endpoint"].as_str().unwrap().contains("torc's own protocol"), "{measured}");
+    assert!(measured["verify"]["checked"].as_u64().unwrap() > 100, "{measured}");
+    assert_eq!(measured["verify"]["wrong"], 0, "{measured}");
+    for operation in measured["operations"].as_array().unwrap() {
+        assert!(operation["ok"].as_u64().unwrap() > 50, "{operation}");
+        assert_eq!(operation["errors"], serde_json::json!({}), "{operation}");
+    }
+
+    let refusal = |done: std::process::Output| {
+        assert!(!done.status.success(), "{done:?}");
+        String::from_utf8_lossy(&done.stderr).to_string()
+    };
+    let http = cluster.node(1).url.clone();
+    let said = refusal(bench(&http, http.trim_start_matches("http://"), "secret"));
+    assert!(said.contains("nothing there speaks torc's own protocol"), "{said}");
+    std::fs::write(cluster.path().join("another"), "what nobody here has agreed on, ever\n").unwrap();
+    let said = refusal(bench(&http, &cluster.listen(1).to_string(), "another"));
+    assert!(said.contains("--native"), "{said}");
+}

@@ -109,6 +109,7 @@ fn a_sort_key_is_in_the_table_the_items_and_their_bytes() {
     assert_eq!(contents.key_of("k0000000000000003", Some("s00000042")), Some(3042));
     assert_eq!(contents.key_of("k0000000000000003", None), None);
     assert_eq!(contents.group_end(3042), 3999);
+    assert_eq!(contents.key_texts(3042), ("k0000000000000003".to_owned(), Some("s00000042".to_owned())));
 }
 
 #[test]
