@@ -71,7 +71,7 @@ pub fn plots(report: &Report) -> Result<Vec<Plot>> {
     let mut plots = Vec::new();
     plots.extend(percentiles(report)?);
     plots.extend(load(report)?);
-    let shown = report.measurements.iter().filter(|one| one.series.len() > 1);
+    let shown = report.measurements.iter().filter(|one| one.series.len() > 2);
     if report.sweep.is_none() && report.against.is_none() {
         for (index, measurement) in shown.enumerate() {
             plots.extend(series(measurement, index)?);
@@ -142,9 +142,11 @@ fn load(report: &Report) -> Result<Option<Plot>> {
 
 /// Throughput and latency second by second.
 fn series(measurement: &Measurement, index: usize) -> Result<[Plot; 2]> {
+    let whole = &measurement.series[..measurement.series.len() - 1];
     let line = |label: &str, of: fn(&super::report::Second) -> f64| Line {
         label: label.to_owned(),
-        points: measurement.series.iter().map(|second| (second.at, of(second))).collect(),
+        // The last one is seldom whole.
+        points: whole.iter().map(|second| (second.at, of(second))).collect(),
     };
     let suffix = if index == 0 { String::new() } else { format!("-{}", index + 1) };
     let x = ("seconds", Axis::Plain);
@@ -317,7 +319,11 @@ impl Axis {
         match self {
             Axis::Plain if value >= 1000.0 => super::report::grouped(value),
             Axis::Plain => format!("{}", (value * 100.0).round() / 100.0),
-            Axis::Micros => time(10f64.powf(value)),
+            Axis::Micros => match 10f64.powf(value) {
+                micros if micros < 1e3 => format!("{} µs", tenths(micros)),
+                micros if micros < 1e6 => format!("{} ms", tenths(micros / 1e3)),
+                micros => format!("{} s", tenths(micros / 1e6)),
+            },
             Axis::Nines if value < 0.5 => "0".into(),
             Axis::Nines => {
                 let nines = value.round() as usize;
@@ -325,6 +331,11 @@ impl Axis {
             }
         }
     }
+}
+
+/// With one digit behind the point, if it says something.
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
 }
 
 /// Where the time went: a bar for each kind of operation that was told.
