@@ -59,6 +59,11 @@ pub struct HttpArgs {
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
 
+    /// Address for /metrics, which Prometheus reads, and /slow; whoever reaches it sees names of tables, and no items [default: none; on the address of
+    /// the API they are shown to who asks from this machine, as long as there are no users]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
+
     /// Region in ARNs [default: us-east-1]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
@@ -147,6 +152,7 @@ impl HttpArgs {
             tls_cert: self.tls_cert.or(file.tls_cert),
             tls_key: self.tls_key.or(file.tls_key),
             users: self.users.or(file.users),
+            metrics: self.metrics.or(file.metrics),
             region: self.region.or(file.region),
             account: self.account.or(file.account),
             allow_public: self.allow_public || file.allow_public,
@@ -241,6 +247,8 @@ pub struct Config {
     pub users: PathBuf,
     /// Whether that file was named, and so has to be there.
     pub users_named: bool,
+    /// Address for metrics.
+    pub metrics: Option<SocketAddr>,
     /// Whether an address that others can reach may be served without users.
     pub allow_public: bool,
     /// Shards asked for; `None` leaves it to the data directory, then to the host.
@@ -291,6 +299,7 @@ impl Config {
                 true => data_dir.join(USERS_FILE),
                 false => PathBuf::new(),
             }),
+            metrics: http.metrics,
             allow_public: http.allow_public,
             data_dir,
             shards: store.shards,

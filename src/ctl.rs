@@ -5,6 +5,7 @@
 
 mod cluster;
 mod show;
+mod slow;
 
 pub use cluster::{VNODES_DEFAULT, init};
 
@@ -40,6 +41,8 @@ enum What {
     /// Found a cluster
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
+    /// Show requests that took long, and where their time went
+    Slow(slow::Args),
     #[command(flatten)]
     Member(cluster::Command),
 }
@@ -120,6 +123,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         What::User(UserArgs { command: UserCommand::List { place } }) => list(&place)?,
         What::User(UserArgs { command: UserCommand::Remove { name, place } }) => remove(&name, &place)?,
         What::Cluster(command) => cluster::run_cluster(command)?,
+        What::Slow(args) => slow::run(args)?,
         What::Member(command) => cluster::run(command)?,
     };
     say::line(text);

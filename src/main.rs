@@ -13,6 +13,7 @@
 //! - `router`: a router alone. `local`: a whole cluster on this machine.
 //! - `sim`: worlds from seeds, on virtual time.
 //! - `inspect`: what lies in a data directory, and whether it is whole.
+//! - `inside`: asking a process what it tells of itself.
 //! - `tune`: what the host costs and how to set it; `device_profile`: what shards set by the device under them.
 
 mod config;
@@ -20,6 +21,7 @@ mod ctl;
 mod cuts;
 mod data_dir;
 mod device_profile;
+mod inside;
 mod inspect;
 mod local;
 mod node;

@@ -174,7 +174,8 @@ impl Core {
     fn say_where(&self) {
         say::line(format_args!("torc {}", env!("CARGO_PKG_VERSION")));
         for (scheme, address) in &self.listens {
-            say::line(format_args!("listening {}", serve::url(*scheme, *address)));
+            let what = if *scheme == Scheme::Metrics { "metrics" } else { "listening" };
+            say::line(format_args!("{what} {}", serve::url(*scheme, *address)));
         }
     }
 }

@@ -141,8 +141,13 @@ pub fn start(setup: Setup) -> anyhow::Result<()> {
 pub fn listens(config: &Config) -> anyhow::Result<Vec<(Scheme, SocketAddr)>> {
     let http = config.http.map(|address| (Scheme::Http, address));
     let https = config.https.as_ref().map(|https| (Scheme::Https, https.address));
+    let metrics = config.metrics.map(|address| (Scheme::Metrics, address));
     let free = |(scheme, address): (Scheme, SocketAddr)| {
-        let flag = if scheme == Scheme::Http { "--http" } else { "--https" };
+        let flag = match scheme {
+            Scheme::Http => "--http",
+            Scheme::Https => "--https",
+            Scheme::Metrics => "--metrics",
+        };
         let found = check_port_free(address).with_context(|| {
             format!(
                 "cannot listen on {address}\n  what to do: stop what listens there, or choose another {flag}"
@@ -150,7 +155,7 @@ pub fn listens(config: &Config) -> anyhow::Result<Vec<(Scheme, SocketAddr)>> {
         });
         Ok((scheme, found?))
     };
-    http.into_iter().chain(https).map(free).collect()
+    http.into_iter().chain(https).chain(metrics).map(free).collect()
 }
 
 /// Reads who lives in the data directory, or founds it, on an executor of its own that ends with the answer.
@@ -308,6 +313,7 @@ pub fn url(scheme: Scheme, address: SocketAddr) -> String {
     match scheme {
         Scheme::Http => format!("http://{address}"),
         Scheme::Https => format!("https://{address}"),
+        Scheme::Metrics => format!("http://{address}/metrics"),
     }
 }
 
@@ -373,7 +379,8 @@ impl Banner {
 
     /// The URLs, those in plain text first.
     fn urls(&self) -> Vec<String> {
-        self.listens.iter().map(|(scheme, address)| url(*scheme, *address)).collect()
+        let api = self.listens.iter().filter(|(scheme, _)| *scheme != Scheme::Metrics);
+        api.map(|(scheme, address)| url(*scheme, *address)).collect()
     }
 
     fn core_listens(&self) {
@@ -386,6 +393,9 @@ impl Banner {
     fn text(&self) -> String {
         let cores: Vec<String> = self.cores.iter().map(usize::to_string).collect();
         let urls = self.urls();
+        let metrics = self.listens.iter().find(|(scheme, _)| *scheme == Scheme::Metrics);
+        let metrics =
+            metrics.map_or(String::new(), |(scheme, at)| format!("  metrics  {}\n", url(*scheme, *at)));
         let listening: String = urls.iter().map(|url| format!("listening {url}\n")).collect();
         let noun = if cores.len() == 1 { "core" } else { "cores" };
         format!(
@@ -397,6 +407,7 @@ impl Banner {
              \x20 memory   {memory} for memtables and caches\n\
              \x20 disk     O_DIRECT and O_DSYNC work through io_uring; polled I/O {polling}\n\
              {device}\
+             {metrics}\
              \x20 access   {access}\n\
              \x20 try      {key}aws dynamodb list-tables --endpoint-url {url} --region {region}\n\
              ready in {ready:.0} ms; Ctrl-C stops\n",

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &["meter", "model", "runtime"]),
     ("shard", &["lsm", "meter", "model", "net", "runtime"]),
     ("router", &["meter", "model", "net", "runtime"]),
-    ("process", &["model", "net", "router", "runtime", "shard"]),
+    ("process", &["meter", "model", "net", "router", "runtime", "shard"]),
     ("sim", &["lsm", "model", "net", "process", "router", "runtime", "shard"]),
     ("perf", &["model", "net", "process", "runtime", "tuning"]),
     ("fuzz_targets", &["lsm", "model", "net", "router", "runtime", "shard"]),

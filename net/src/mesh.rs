@@ -52,6 +52,9 @@ impl Default for MeshOptions {
 /// Answers one request: the shard, seen from the mesh. It may be dropped at any await when its deadline passes.
 pub type Handler = Rc<dyn Fn(Vec<u8>) -> Pin<Box<dyn Future<Output = Vec<u8>>>>>;
 
+/// Tells something about this core, to another core of the process.
+pub type Teller = Rc<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// One core's end of the mesh. Cheap to clone; all clones are the same.
 pub struct Mesh<R: Runtime> {
     inner: Rc<Inner<R>>,
@@ -67,6 +70,7 @@ struct Inner<R: Runtime> {
     rt: R,
     map: MapCell,
     handler: RefCell<Option<Handler>>,
+    teller: RefCell<Option<Teller>>,
     calls: Calls,
     /// By core: the map that it was given last, and has.
     given: RefCell<BTreeMap<CoreId, Rc<Map>>>,
@@ -79,8 +83,8 @@ impl<R: Runtime> Mesh<R> {
     pub fn new(rt: R, map: MapCell, options: MeshOptions) -> Mesh<R> {
         let calls = Calls::new(rt.core_count(), options.in_flight_max);
         let (handler, stopped, stop) = (RefCell::new(None), Cell::new(false), Notify::new());
-        let given = RefCell::default();
-        Mesh { inner: Rc::new(Inner { rt, map, handler, calls, given, stopped, stop }) }
+        let (given, teller) = (RefCell::default(), RefCell::new(None));
+        Mesh { inner: Rc::new(Inner { rt, map, handler, teller, calls, given, stopped, stop }) }
     }
 
     /// The map cell of this core.
@@ -97,6 +101,23 @@ impl<R: Runtime> Mesh<R> {
     pub fn clear_handler(&self) {
         let handler = self.inner.handler.borrow_mut().take();
         drop(handler);
+    }
+
+    /// Registers who tells other cores about this one: see [`Mesh::ask_all`].
+    pub fn set_teller(&self, teller: Teller) {
+        *self.inner.teller.borrow_mut() = Some(teller);
+    }
+
+    /// Asks the tellers of all cores of this process, this one first; the answers of those that answer in time. Calls that are under way do not count.
+    pub async fn ask_all(&self, question: &[u8], deadline: Mono) -> Vec<Vec<u8>> {
+        let here = self.inner.rt.core();
+        let count = u16::try_from(self.inner.rt.core_count()).expect("cores fit u16");
+        let others = (0..count).map(CoreId).filter(|core| *core != here);
+        let asked = others.map(|core| self.call_there(core, deadline, Kind::Tell, question.to_vec()));
+        let told = join_all(asked.collect::<Vec<_>>()).await;
+        let teller = self.inner.teller.borrow().clone();
+        let own = teller.map(|teller| teller(question));
+        own.into_iter().chain(told.into_iter().flatten()).collect()
     }
 
     /// Asks shard `to` of this process and waits for its reply, until `deadline`.
@@ -193,8 +214,8 @@ impl<R: Runtime> Mesh<R> {
         }
         let calls = &self.inner.calls;
         let (entry, mut receiver) = match kind {
-            // One at a time, and the requests that fill the bound may be waiting for it.
-            Kind::Map => calls.enter_anyway(usize::from(to.0), deadline)?,
+            // Few at a time, and the requests that fill the bound may be waiting for a map; who looks why they wait wants to be told.
+            Kind::Map | Kind::Tell => calls.enter_anyway(usize::from(to.0), deadline)?,
             _ => calls.enter(usize::from(to.0), deadline)?,
         };
         let packet = Packet { kind, call: entry.id, deadline, payload }.seal();
@@ -219,6 +240,7 @@ impl<R: Runtime> Mesh<R> {
             match packet.kind {
                 Kind::Request => self.serve(from, packet),
                 Kind::Map => self.take_map(from, packet),
+                Kind::Tell => self.tell(from, packet),
                 Kind::Reply => self.finish(packet.call, Ok(packet.payload)),
                 Kind::NotServing => self.finish(packet.call, Err(CallError::NotServing)),
             }
@@ -246,6 +268,23 @@ impl<R: Runtime> Mesh<R> {
         self.inner.rt.spawn(Class::Foreground, task).detach();
     }
 
+    fn tell(&self, from: CoreId, packet: Packet) {
+        let teller = self.inner.teller.borrow().clone();
+        let (kind, payload) = match teller {
+            Some(teller) => (Kind::Reply, teller(&packet.payload)),
+            None => (Kind::NotServing, Vec::new()),
+        };
+        self.answer(from, Packet { kind, call: packet.call, deadline: packet.deadline, payload });
+    }
+
+    fn answer(&self, to: CoreId, reply: Packet) {
+        let rt = self.inner.rt.clone();
+        let task = async move {
+            let _ = rt.mesh_send(to, reply.seal()).await;
+        };
+        self.inner.rt.spawn(Class::Foreground, task).detach();
+    }
+
     fn take_map(&self, from: CoreId, packet: Packet) {
         // What does not fit is a difference from a map that this core does not have: it will be sent whole.
         let kind = match self.inner.map.get().update(&packet.payload) {
@@ -255,12 +294,7 @@ impl<R: Runtime> Mesh<R> {
             }
             Err(_) => Kind::NotServing,
         };
-        let rt = self.inner.rt.clone();
-        let reply = Packet { kind, call: packet.call, deadline: packet.deadline, payload: Vec::new() };
-        let task = async move {
-            let _ = rt.mesh_send(from, reply.seal()).await;
-        };
-        self.inner.rt.spawn(Class::Foreground, task).detach();
+        self.answer(from, Packet { kind, call: packet.call, deadline: packet.deadline, payload: Vec::new() });
     }
 
     /// A reply to a call that was closed meanwhile finds nobody, which is fine.
@@ -286,6 +320,7 @@ enum Kind {
     Map = 2,
     Reply = 3,
     NotServing = 4,
+    Tell = 5,
 }
 
 /// What goes through a mailbox: the payload, then a trailer. It never leaves the process, so it has no version.
@@ -317,6 +352,7 @@ impl Packet {
             2 => Kind::Map,
             3 => Kind::Reply,
             4 => Kind::NotServing,
+            5 => Kind::Tell,
             other => panic!("a packet of kind {other}, which no core of this process sends"),
         };
         bytes.truncate(at);

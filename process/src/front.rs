@@ -22,6 +22,7 @@ use runtime::{Class, CoreId, Runtime};
 
 use crate::StartError;
 use crate::member::{first_news, follow};
+use crate::metrics;
 use crate::node::{DRAIN_TIME_MAX, serve_http};
 use crate::outside::{NotFound, fabric, find_cluster, stranger};
 use crate::peers::Peers;
@@ -63,6 +64,7 @@ impl<R: Runtime> Front<R> {
         let carries = mesh.clone();
         let _carrier = rt.spawn(Class::Foreground, async move { carries.run().await });
         let router = Router::outside(rt.clone(), options, map);
+        metrics::tell(rt, &mesh, &router, None);
         Front { rt: rt.clone(), mesh, router, server: None, _carrier }
     }
 

@@ -27,5 +27,6 @@ pub mod outside;
 pub mod peers;
 
 mod error;
+mod metrics;
 
 pub use error::StartError;

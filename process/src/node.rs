@@ -22,6 +22,7 @@ use shard::{Shard, ShardOptions};
 
 use crate::StartError;
 use crate::member::{Membership, Tasks};
+use crate::metrics;
 
 /// Requests under way get this long to finish when the process stops.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
@@ -90,6 +91,7 @@ impl<R: Runtime> Core<R> {
             async move { shard.run().await }
         });
         let router = Router::new(rt.clone(), router, fabric, map.clone());
+        metrics::tell(rt, &mesh, &router, Some(&shard));
         let rt = rt.clone();
         Ok(Core {
             rt,

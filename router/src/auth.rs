@@ -80,6 +80,11 @@ impl Access {
     pub(crate) fn new(users: Option<Arc<Users>>) -> Rc<Access> {
         Rc::new(Access { users, keys: SigningKeys::default() })
     }
+
+    /// Whether it matters who asks.
+    pub(crate) fn has_users(&self) -> bool {
+        self.users.is_some()
+    }
 }
 
 /// Finds out who made a request, if anybody has to say so.

@@ -5,7 +5,7 @@
 //! - this file: [`Router`], what it is made of, and how it is started and stopped.
 //! - [`auth`]: who asks, by Signature Version 4, and what they may do.
 //! - [`http`]: connections, whole requests, one response in one write; all of it bounded.
-//! - `site`: what is asked by URL: the API, the health text, CORS.
+//! - `site`: what is asked by URL: the API, the health text, CORS. [`inside`]: metrics and slow requests.
 //! - `operation`: the API's operations, in DynamoDB's order of telling mistakes.
 //! - [`request`]: the tables of their inputs, and the one pass that decodes a body by them.
 //! - [`json`]: the pull parser, the writer, and DynamoDB's notation of values over the item encoding.
@@ -30,6 +30,7 @@
 
 pub mod auth;
 pub mod http;
+pub mod inside;
 pub mod json;
 mod operation;
 pub mod request;
@@ -132,6 +133,7 @@ pub struct Router<R: Runtime> {
     /// What the ids of this router's responses end with.
     id_end: [u8; 28],
     pub(crate) book: Rc<Book>,
+    inside: inside::Inside,
 }
 
 /// The operations that torc has, each with the names of its parameters.
@@ -184,6 +186,7 @@ impl<R: Runtime> Router<R> {
             date,
             id_end,
             book: Rc::default(),
+            inside: inside::Inside::default(),
         })
     }
 
@@ -243,6 +246,16 @@ impl<R: Runtime> Router<R> {
     /// Figures of the cache of parsed expressions.
     pub fn expression_stats(&self) -> ExpressionCacheStats {
         self.expressions.stats()
+    }
+
+    /// Connections of clients at present.
+    pub fn connections(&self) -> usize {
+        self.server.connection_count()
+    }
+
+    /// The map as this router knows it.
+    pub fn known_map(&self) -> Rc<model::map::Map> {
+        self.map.get()
     }
 
     /// What became of the requests, and where their time went.

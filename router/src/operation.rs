@@ -134,6 +134,7 @@ fn metered(name: &str) -> Metered {
     }
 }
 
+pub(crate) use answer::{Object, array};
 pub(crate) use known::to_come;
 
 /// The operations that torc has, in the order of the alphabet.

@@ -17,6 +17,7 @@ use crate::Router;
 use crate::http::head::{Method, Reject};
 use crate::http::intake::Request;
 use crate::http::response::Content;
+use crate::inside::Page;
 use crate::json::writer;
 use crate::route::Said;
 use model::error::Code;
@@ -79,6 +80,22 @@ pub(crate) async fn answer<R: Runtime>(
         }
     };
     Reply { status, content, without_body: request.method() == Method::Head, more: cors(request) }
+}
+
+/// A page about this process.
+pub(crate) fn tell(told: Vec<u8>, page: Page, request: &Request<'_>, out: &mut Vec<u8>) -> Reply {
+    out.extend_from_slice(&told);
+    let content = match page {
+        Page::Metrics => Content::Figures,
+        Page::Slow => Content::PlainJson,
+    };
+    Reply { status: 200, content, without_body: request.method() == Method::Head, more: Vec::new() }
+}
+
+/// Where nothing is.
+pub(crate) fn nothing(out: &mut Vec<u8>) -> Reply {
+    out.extend_from_slice(NOTHING_HERE);
+    Reply { status: 404, content: Content::Text, without_body: false, more: Vec::new() }
 }
 
 /// The hosts of the nodes that serve HTTP and answer, each once, in the order of the nodes.

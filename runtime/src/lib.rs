@@ -154,6 +154,23 @@ impl std::fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// What a core's ring has done since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingFigures {
+    /// Direct reads.
+    pub reads: u64,
+    /// Bytes that they gave.
+    pub read_bytes: u64,
+    /// Direct writes.
+    pub writes: u64,
+    /// Bytes that they took.
+    pub written_bytes: u64,
+    /// Files that were opened.
+    pub files_opened: u64,
+    /// Files that were closed.
+    pub files_closed: u64,
+}
+
 /// Where the world may be asked for something else than the ordinary, legal and rare, in simulation.
 pub type BuggifyPoint = &'static str;
 
@@ -190,6 +207,11 @@ pub trait Runtime: Clone + 'static {
 
     /// Resolves when `duration` has passed.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()>;
+
+    /// What this core's ring has done; nothing where there is none.
+    fn ring_figures(&self) -> RingFigures {
+        RingFigures::default()
+    }
 
     /// A random number from the stream of `purpose`: unpredictable on real hardware, repeatable in simulation.
     fn random(&self, purpose: Purpose) -> u64;

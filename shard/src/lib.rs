@@ -44,6 +44,7 @@ mod command;
 mod consensus;
 mod dispatch;
 mod error;
+mod heat;
 mod image;
 mod latch;
 mod operation;
@@ -58,5 +59,7 @@ mod tables;
 #[doc(hidden)]
 pub use consensus::Canary as GroupCanary;
 pub use error::Error;
+pub use lsm::TreeStats;
+pub use lsm::log::Stats as LogStats;
 pub use replication::{Answer, Canary, Counts, Observer, ReplicationOptions, Standing, Wire};
 pub use shard::{Shard, ShardOptions, ShardStats};

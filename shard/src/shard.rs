@@ -4,6 +4,7 @@ use crate::admission::Admission;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::heat::Heat;
 use crate::image::Images;
 use crate::latch::Latches;
 use crate::node::{Identity, shard_dir, sync_ancestors};
@@ -178,6 +179,7 @@ pub struct Shard<R: Runtime> {
     pub(crate) unlogged: Cell<u64>,
     /// Where the time of requests went that came from elsewhere.
     book: Book,
+    pub(crate) heat: Heat,
     /// SSTables that were reported as damaged.
     reported: RefCell<Vec<lsm::CorruptTable>>,
     stopped: Cell<bool>,
@@ -226,6 +228,7 @@ impl<R: Runtime> Shard<R> {
             images: Images::default(),
             unlogged: Cell::new(0),
             book: Book::default(),
+            heat: Heat::default(),
             reported: RefCell::default(),
             stopped: Cell::new(false),
             stop: Notify::new(),
@@ -372,6 +375,16 @@ impl<R: Runtime> Shard<R> {
         &self.book
     }
 
+    /// Vnodes with how often they were read and written here.
+    pub fn heat(&self) -> Vec<(VnodeId, u64, u64)> {
+        self.heat.counts()
+    }
+
+    /// Bytes that are free in the file system where it lies.
+    pub fn disk_free(&self) -> std::io::Result<u64> {
+        self.rt.disk_free(&self.options.dir)
+    }
+
     /// Where this shard is on the ring.
     pub(crate) fn place(&self) -> Place {
         Place { node: self.options.identity.number, shard: self.options.shard }
@@ -462,7 +475,7 @@ impl<R: Runtime> Shard<R> {
     async fn watch_disk(&self) -> Error {
         loop {
             // A file system that does not say counts as having room: the log and the tree will notice.
-            let free = self.rt.disk_free(&self.options.dir).unwrap_or(u64::MAX);
+            let free = self.disk_free().unwrap_or(u64::MAX);
             let reserve = self.options.disk_reserve_bytes;
             self.tree.set_room(free.saturating_sub(reserve / BALLAST_PART.1 * BALLAST_PART.0));
             // A little more than the reserve, or writers would be let in and refused in turns.

@@ -43,6 +43,10 @@ fn run<F>(
     world.start(node, cores, |rt| {
         let mesh = Mesh::new(rt.clone(), MapCell::new(map(0)), MeshOptions { in_flight_max });
         mesh.set_handler(echo(&rt));
+        if rt.core() != CoreId(2) {
+            let core = rt.core().0;
+            mesh.set_teller(Rc::new(move |question| [format!("{core} ").as_bytes(), question].concat()));
+        }
         let script = (rt.core() == CoreId(0)).then(|| script(rt.clone(), mesh.clone()));
         let done = done.clone();
         async move {
@@ -273,6 +277,19 @@ fn a_map_gets_through_when_the_bound_is_used_up() {
 }
 
 #[test]
+fn all_cores_tell_even_when_the_bound_is_used_up() {
+    run(10, 3, 1, 8, |rt, mesh| async move {
+        // Core 1 has its one call; core 2 tells nobody anything.
+        let busy = mesh.call(ShardId(1), soon(&rt, 1000), vec![100]);
+        let asks = async {
+            rt.sleep(Duration::from_millis(1)).await;
+            mesh.ask_all(b"what", soon(&rt, 50)).await
+        };
+        assert_eq!(both(busy, asks).await.1, [b"0 what".to_vec(), b"1 what".to_vec()]);
+    });
+}
+
+#[test]
 fn stopping_ends_every_call() {
     run(9, 2, 8, 8, |rt, mesh| async move {
         let stop = async {
@@ -288,7 +305,7 @@ fn stopping_ends_every_call() {
 
 #[test]
 fn packets_come_back() {
-    for kind in [Kind::Request, Kind::Map, Kind::Reply, Kind::NotServing] {
+    for kind in [Kind::Request, Kind::Map, Kind::Reply, Kind::NotServing, Kind::Tell] {
         let packet = Packet { kind, call: 77, deadline: Mono(1 << 40), payload: b"payload".to_vec() };
         let opened = Packet::open(packet.seal());
         assert_eq!((opened.kind, opened.call, opened.deadline), (kind, 77, Mono(1 << 40)));

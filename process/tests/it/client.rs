@@ -53,12 +53,20 @@ impl<R: Runtime> Client<R> {
         self.ask(operation, body, "x-torc-trace: 1\r\n").await
     }
 
+    pub async fn get(&mut self, path: &str) -> Answer {
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await
+    }
+
     async fn ask(&mut self, operation: &str, body: &str, more: &str) -> Answer {
         let request = format!(
             "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-amz-json-1.0\r\nX-Amz-Target: DynamoDB_20120810.{operation}\r\n\
              {more}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
+        self.exchange(&request).await
+    }
+
+    async fn exchange(&mut self, request: &str) -> Answer {
         self.stream.write_all(request.as_bytes()).await.expect("the server reads");
         let mut filled = 0;
         loop {

@@ -21,7 +21,7 @@ use crate::timed::{Timed, Walls};
 
 const MEMORY_BYTES: usize = 64 << 20;
 
-fn core_options(data: &Path, identity: Identity, core: CoreId) -> CoreOptions {
+pub fn core_options(data: &Path, identity: Identity, core: CoreId) -> CoreOptions {
     CoreOptions {
         data: data.to_path_buf(),
         shard: ShardOptions::new(data, identity, ShardId(core.0), MEMORY_BYTES),

@@ -2,4 +2,5 @@
 
 mod client;
 mod ledger;
+mod metrics;
 mod timed;

@@ -19,12 +19,13 @@ use runtime::sync::{Either, select};
 use runtime::{Runtime, Stream, Ticks};
 
 use super::coding::{Coding, PACKED_BYTES_MIN, Packer};
-use super::head::{Framing, Reject};
-use super::intake::{BUFFER_BYTES, Intake, Step};
+use super::head::{Framing, Method, Reject};
+use super::intake::{BUFFER_BYTES, Intake, Request, Step};
 use super::response::{Content, Meta, Response};
-use super::server::{Place, Server};
+use super::server::{Place, Scheme, Server};
 use super::socket::Socket;
 use crate::Router;
+use crate::inside::{Page, Pages};
 use crate::site;
 
 /// Bytes that are read and dropped after a refusal.
@@ -38,6 +39,7 @@ const OVERLOAD: Reject = Reject { status: 503, why: "Too many bytes of requests 
 /// One connection.
 pub(crate) struct Connection<R: Runtime> {
     router: Rc<Router<R>>,
+    scheme: Scheme,
     stream: Socket<R>,
     place: Rc<Place>,
     intake: Intake,
@@ -65,10 +67,16 @@ enum End {
 }
 
 impl<R: Runtime> Connection<R> {
-    pub(crate) fn new(router: Rc<Router<R>>, stream: Socket<R>, place: Rc<Place>) -> Connection<R> {
+    pub(crate) fn new(
+        router: Rc<Router<R>>,
+        scheme: Scheme,
+        stream: Socket<R>,
+        place: Rc<Place>,
+    ) -> Connection<R> {
         let intake = Intake::new(router.server.options.limits);
         Connection {
             router,
+            scheme,
             stream,
             place,
             intake,
@@ -193,9 +201,13 @@ impl<R: Runtime> Connection<R> {
         let request = self.intake.request();
         let keep_alive = request.keep_alive() && !self.router.server.is_stopping();
         let (accepted, traced) = (request.accepted(), request.is_traced());
-        let mut reply = {
-            let answering = pin!(site::answer(&self.router, &request, self.response.begin()));
-            ledger::under(&self.ledger, answering).await
+        let mut reply = match self.pages(&request) {
+            Some((pages, page)) => site::tell(pages(page).await, page, &request, self.response.begin()),
+            None if self.scheme == Scheme::Metrics => site::nothing(self.response.begin()),
+            None => {
+                let answering = pin!(site::answer(&self.router, &request, self.response.begin()));
+                ledger::under(&self.ledger, answering).await
+            }
         };
         let coding = self.pack(accepted, reply.content).await;
         if traced {
@@ -216,7 +228,9 @@ impl<R: Runtime> Connection<R> {
         self.ledger.mark(self.router.rt.ticks(), Stage::Encode);
         self.flush().await?;
         self.ledger.mark(self.router.rt.ticks(), Stage::Send);
-        self.router.book.close(&self.ledger, || self.router.rt.wall());
+        if self.scheme != Scheme::Metrics {
+            self.router.book.close(&self.ledger, || self.router.rt.wall());
+        }
         if !keep_alive {
             return Err(End::Silent);
         }
@@ -227,6 +241,16 @@ impl<R: Runtime> Connection<R> {
         // Of a request that came behind this one, the time begins now.
         self.begin_head(self.ledger.last());
         Ok(())
+    }
+
+    /// What makes a page about this process, if one is asked for by somebody who may see it.
+    fn pages(&self, request: &Request<'_>) -> Option<(Pages, Page)> {
+        if !matches!(request.method(), Method::Get | Method::Head) {
+            return None;
+        }
+        let page = Page::at(request.path())?;
+        let is_local = self.stream.peer_address().ip().is_loopback();
+        Some((self.router.pages(self.scheme, is_local)?, page))
     }
 
     /// The ledger as it stands, in a header line. What comes after it, above all the sending, cannot be in it.

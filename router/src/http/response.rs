@@ -26,6 +26,8 @@ pub enum Content {
     Text,
     /// `application/json`, for who asked in it.
     PlainJson,
+    /// Prometheus' text format.
+    Figures,
     /// There is no body, and no word about one but its size.
     Empty,
 }
@@ -115,6 +117,10 @@ fn write_head(out: &mut Vec<u8>, meta: &Meta<'_>, body: &[u8]) {
     match meta.content {
         Content::Json => out.extend_from_slice(b"\r\nContent-Type: application/x-amz-json-1.0"),
         Content::PlainJson => out.extend_from_slice(b"\r\nContent-Type: application/json"),
+        Content::Figures => {
+            out.extend_from_slice(b"\r\nContent-Type: ");
+            out.extend_from_slice(meter::text::CONTENT_TYPE.as_bytes());
+        }
         Content::Text => out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8"),
         Content::Empty => assert!(body.is_empty(), "an empty body is empty"),
     }

@@ -231,6 +231,8 @@ pub enum Scheme {
     Http,
     /// HTTP inside of TLS, with the certificate that the router has.
     Https,
+    /// No API: what the process tells of itself, in plain text.
+    Metrics,
 }
 
 /// Accepts connections and talks to them until the router is stopped and the last one is gone.
@@ -277,11 +279,11 @@ fn converse<R: Runtime>(router: Rc<Router<R>>, scheme: Scheme, stream: R::Stream
         let abort = place.abort.0.notified();
         let talk = async {
             let socket = match scheme {
-                Scheme::Http => Some(Socket::<R>::Plain(stream)),
+                Scheme::Http | Scheme::Metrics => Some(Socket::<R>::Plain(stream)),
                 Scheme::Https => shake_hands(&router, stream).await,
             };
             if let Some(socket) = socket {
-                Connection::new(router, socket, place.clone()).run().await;
+                Connection::new(router, scheme, socket, place.clone()).run().await;
             }
         };
         select(talk, abort).await;

@@ -1,6 +1,6 @@
 //! The [`Runtime`] of one core of this process.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,8 @@ use super::system;
 use super::ticks::FineClock;
 use crate::random::Stream;
 use crate::{
-    BuggifyPoint, Class, Closed, CoreId, DirEntry, Mono, OpenOptions, Purpose, Runtime, Task, Ticks, Wall,
+    BuggifyPoint, Class, Closed, CoreId, DirEntry, Mono, OpenOptions, Purpose, RingFigures, Runtime, Task,
+    Ticks, Wall,
 };
 
 /// How long a task of a class with waiting clients may be kept from the core by others before it is preferred.
@@ -40,6 +41,8 @@ struct Here {
     mesh: Mesh,
     queues: Queues,
     clock: FineClock,
+    /// What was counted before the executor's own counters were read and so began anew.
+    ring: Cell<RingFigures>,
     /// One per purpose, each seeded by the kernel.
     random: RefCell<[Stream; PURPOSES]>,
 }
@@ -85,7 +88,7 @@ impl RealRuntime {
         let seeds: [u64; PURPOSES] = system::random_words()?;
         let random = RefCell::new(seeds.map(|seed| Stream::new(seed, "purpose", 0)));
         let (queues, clock) = (Queues::new(), FineClock::get());
-        let here = Rc::new(Here { core, core_count, mesh, queues, clock, random });
+        let here = Rc::new(Here { core, core_count, mesh, queues, clock, ring: Cell::default(), random });
         let pump = here.clone();
         glommio::spawn_local_into(async move { pump.mesh.pump().await }, here.queues.pump)?.detach();
         Ok(RealRuntime { here })
@@ -179,6 +182,21 @@ impl Runtime for RealRuntime {
     fn wall(&self) -> Wall {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Wall(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn ring_figures(&self) -> RingFigures {
+        let (before, stats) = (self.here.ring.get(), glommio::executor().io_stats().all_rings());
+        let ((reads, read_bytes), (writes, written_bytes)) = (stats.file_reads(), stats.file_writes());
+        let figures = RingFigures {
+            reads: before.reads + reads,
+            read_bytes: before.read_bytes + read_bytes,
+            writes: before.writes + writes,
+            written_bytes: before.written_bytes + written_bytes,
+            files_opened: before.files_opened + stats.files_opened(),
+            files_closed: before.files_closed + stats.files_closed(),
+        };
+        self.here.ring.set(figures);
+        figures
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -66,6 +66,7 @@ impl<R: Runtime> Shard<R> {
         self.check(address)?;
         let projection = self.projection(optional(&get.projection))?;
         self.may_read(address.vnode, get.consistent).await?;
+        self.heat.read(address.vnode);
         Ok(projection)
     }
 

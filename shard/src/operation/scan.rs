@@ -63,6 +63,7 @@ impl<R: Runtime> Shard<R> {
         let (vnode, table) = (VnodeId(scan.vnode.to_native()), TableId(scan.table.to_native()));
         let table = self.check(Address { vnode, table, key: None })?;
         self.may_read(vnode, scan.consistent).await?;
+        self.heat.read(vnode);
         let mut filling = Filling {
             page: Page::default(),
             limit: scan.limit.to_native().max(1),

@@ -176,6 +176,7 @@ impl<R: Runtime> Shard<R> {
         let address = address(write.at);
         let mut term = self.check_leader(address)?;
         self.check_table(address)?;
+        self.heat.write(address.vnode);
         if self.disk_full.get() && !write.shrinks() {
             return Err(Refusal::Full);
         }

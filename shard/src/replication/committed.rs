@@ -131,6 +131,7 @@ impl<R: Runtime> Cluster<R> {
             images: self.images.get(),
             kept_entries: entries,
             kept_bytes: bytes,
+            lag_entries_max: groups.values().map(|replica| replica.lag_entries()).max().unwrap_or(0),
             asleep: self.asleep(),
             failed: self.dead.borrow().len(),
         }
@@ -152,6 +153,8 @@ pub struct Counts {
     pub kept_entries: usize,
     /// Their bytes, about.
     pub kept_bytes: usize,
+    /// Entries that the follower furthest behind lacks, of the groups that are led here.
+    pub lag_entries_max: u64,
     /// Replicas that sleep.
     pub asleep: usize,
     /// Replicas that have failed.

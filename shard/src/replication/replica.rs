@@ -199,6 +199,16 @@ impl Replica {
         own
     }
 
+    /// Entries that the follower furthest behind lacks, as far as a leader knows; 0 where it does not lead.
+    pub fn lag_entries(&self) -> u64 {
+        if self.leading.is_none() {
+            return 0;
+        }
+        let others = self.seats.iter().filter(|(peer, _)| *peer != self.peer);
+        let matched = others.filter_map(|(peer, _)| self.group.progress(consensus::PeerId(*peer)));
+        matched.map(|(matched, _)| self.group.last().saturating_sub(matched)).max().unwrap_or(0)
+    }
+
     /// This node has more of the log durably: which of the writes that wait those are.
     pub fn note_durable(&mut self, now: Ticks) {
         self.note(self.peer, |times| times.note_durable(now));
