@@ -1,4 +1,4 @@
-//! Asking a process what it tells of itself beside DynamoDB's API: `/metrics` and `/slow`, by plain HTTP, for `torc ctl slow`.
+//! Asking a process what it tells of itself beside DynamoDB's API: `/metrics` and `/slow`, by plain HTTP, for `torc top` and `torc ctl slow`.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -13,7 +13,7 @@
 //! - `router`: a router alone. `local`: a whole cluster on this machine.
 //! - `sim`: worlds from seeds, on virtual time.
 //! - `inspect`: what lies in a data directory, and whether it is whole.
-//! - `inside`: asking a process what it tells of itself.
+//! - `top`: what processes do at present, in the terminal; `inside`: asking them.
 //! - `tune`: what the host costs and how to set it; `device_profile`: what shards set by the device under them.
 
 mod config;
@@ -32,6 +32,7 @@ mod router;
 mod say;
 mod serve;
 mod sim;
+mod top;
 mod tune;
 mod users;
 
@@ -62,6 +63,8 @@ enum Command {
     Cluster(local::Args),
     /// Change users, found and change clusters
     Ctl(ctl::Args),
+    /// Watch what processes do: operations, their times and stages, shards, vnodes, storage
+    Top(top::Args),
     /// Measure an endpoint: throughput and latency under load
     Bench(perf::bench::Options),
     /// Run a whole cluster in one thread under faults, from a seed
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Router(args) => router::run(args, started),
         Command::Cluster(args) => local::run(args),
         Command::Ctl(args) => ctl::run(args),
+        Command::Top(args) => top::run(args),
         Command::Bench(options) => perf::bench::run(options).map(|_report| ()),
         Command::Sim(args) => sim::run(args),
         Command::Inspect(args) => return inspect::run(args),

@@ -47,6 +47,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("base64", &["model", "router", "torc"]),
     ("anyhow", &["cases", "perf", "torc"]),
     ("clap", &["cases", "perf", "torc"]),
+    ("ratatui", &["torc"]),
 ];
 
 /// Crates whose modules may hold `unsafe`.

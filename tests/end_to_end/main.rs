@@ -14,6 +14,7 @@
 //! - `process`: start-up, banner, configuration, refusal of a second process, clean stop, damaged files.
 //! - `inspect`: what `torc inspect` tells of directories that the binary made, whole and damaged.
 //! - `tune`: what `torc tune` says of this host and of others, and device profiles.
+//! - `top`: what a process tells of itself: metrics, `torc top`, slow requests.
 //! - `crash`: SIGKILL under concurrent writers; every acknowledged write is there after the restart.
 //! - `cluster`: clusters of real processes, what fails in them, and nodes that come and go.
 
@@ -38,6 +39,7 @@ mod queries;
 mod scans;
 mod server;
 mod tables;
+mod top;
 mod tune;
 mod updates;
 mod wire;
