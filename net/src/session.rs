@@ -30,16 +30,14 @@ use meter::ledger::{self, SERVED_BYTES};
 use model::ring::{NodeId, Place, ShardId};
 use queue::{Outgoing, Queue};
 use reader::{Incoming, Reader};
-use runtime::sync::{Either, Notify, Semaphore, select, timeout};
+use runtime::sync::{Either, Notify, Semaphore, race, select, timeout};
 use runtime::tls::{Socket, TlsPeer};
 use runtime::{Class, Mono, Runtime, Stream, Task};
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 /// Who this end is: what it says of itself in its hello.
@@ -471,7 +469,6 @@ impl<R: Runtime> Session<R> {
             close.await;
             SessionError::Closed
         };
-        // Boxed, because a future that holds others by value doubles with each level.
         let parts: [Part<'_>; 6] = [
             Box::pin(closed),
             Box::pin(self.read()),
@@ -480,7 +477,7 @@ impl<R: Runtime> Session<R> {
             Box::pin(calls),
             Box::pin(served),
         ];
-        first_of(parts).await
+        race(parts).await
     }
 
     /// Ends the session: `run` returns, and every call under way ends. A request of which not all can have left had no effect.
@@ -708,19 +705,6 @@ impl<R: Runtime> Drop for Running<'_, R> {
 
 /// What a session does all the time, one of several things.
 type Part<'a> = Pin<Box<dyn Future<Output = SessionError> + 'a>>;
-
-/// Does all of it until one ends.
-async fn first_of<const N: usize>(mut parts: [Part<'_>; N]) -> SessionError {
-    poll_fn(|context| {
-        for part in &mut parts {
-            if let Poll::Ready(why) = part.as_mut().poll(context) {
-                return Poll::Ready(why);
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
 
 /// The messages in a stream of frames, read in pieces of at most `piece` bytes, and what ended it: for fuzzing the reader alone.
 pub fn frames_of(stream: &[u8], piece: usize) -> (Vec<(Kind, Vec<u8>)>, Option<FrameError>) {

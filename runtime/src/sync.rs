@@ -3,7 +3,7 @@
 //! - [`oneshot`]: one value from one task to another.
 //! - [`Notify`]: "something changed, look again", to everyone who waits.
 //! - [`Semaphore`]: a counted bound, first come first served.
-//! - [`select`], [`join_all`], [`join_some`], [`timeout`]: several futures inside one task.
+//! - [`select`], [`race`], [`join_all`], [`join_some`], [`timeout`]: several futures inside one task.
 //!
 //! How a wait works: the waiter leaves its waker in shared state and is polled again when the other side takes it
 //! out. All state sits in an `Rc<RefCell<..>>` that is borrowed only between two lines, never while a waker runs,
@@ -19,7 +19,7 @@ mod semaphore;
 #[cfg(test)]
 mod tests;
 
-pub use join::{Either, Elapsed, join_all, join_some, select, timeout};
+pub use join::{Either, Elapsed, join_all, join_some, race, select, timeout};
 pub use notify::{Notified, Notify};
 pub use oneshot::{Receiver, Sender, oneshot};
 pub use semaphore::{Acquire, Permit, Semaphore};

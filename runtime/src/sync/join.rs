@@ -61,22 +61,37 @@ pub async fn select<A: Future, B: Future>(first: A, second: B) -> Either<A::Outp
 ///
 /// A child is polled when it was woken, not whenever a sibling was: n children cost n polls, not n squared.
 pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut children: Vec<Child<F>> = futures.into_iter().map(Child::new).collect();
-    let mut running = children.len();
-    let mut parent: Option<Waker> = None;
+    let mut children = Children::new(futures.into_iter().map(Box::pin));
+    let mut running = children.all.len();
     poll_fn(|context| {
-        let moved = !parent.as_ref().is_some_and(|known| known.will_wake(context.waker()));
-        if moved {
-            parent = Some(context.waker().clone());
-            children.iter_mut().for_each(|child| child.wake_through(context.waker()));
-        }
-        for child in &mut children {
+        children.begin_pass(context.waker());
+        for child in &mut children.all {
             running -= usize::from(child.finishes());
         }
-        if running == 0 { Poll::Ready(()) } else { Poll::Pending }
+        match running {
+            0 => Poll::Ready(()),
+            _ => children.end_pass(),
+        }
     })
     .await;
-    children.into_iter().map(Child::into_output).collect()
+    children.all.into_iter().map(Child::into_output).collect()
+}
+
+/// Runs all futures concurrently inside this task until one of them ends, and drops the others. Of several that end at once the
+/// first in order wins.
+///
+/// A child is polled when it was woken, as in [`join_all`]: who has many parts of which one moves at a time pays for that one.
+pub async fn race<F: Future + ?Sized>(futures: impl IntoIterator<Item = Pin<Box<F>>>) -> F::Output {
+    let mut children = Children::new(futures);
+    let winner = poll_fn(|context| {
+        children.begin_pass(context.waker());
+        match children.all.iter_mut().position(Child::finishes) {
+            Some(winner) => Poll::Ready(winner),
+            None => children.end_pass(),
+        }
+    })
+    .await;
+    children.all.swap_remove(winner).into_output()
 }
 
 /// Runs futures concurrently inside this task, at most `running_max` at a time, and gathers their results in order.
@@ -104,21 +119,34 @@ pub async fn join_some<F: Future>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-struct Child<F: Future> {
+/// Futures inside one task, each with a waker of its own.
+struct Children<F: Future + ?Sized> {
+    all: Vec<Child<F>>,
+    parent: Arc<Parent>,
+}
+
+struct Child<F: Future + ?Sized> {
     state: ChildState<F>,
     flag: Arc<Flag>,
     waker: Waker,
 }
 
-enum ChildState<F: Future> {
+enum ChildState<F: Future + ?Sized> {
     Running(Pin<Box<F>>),
     Done(F::Output),
+}
+
+/// The task of some children.
+struct Parent {
+    waker: Waker,
+    /// It looks at one child after the other right now, and afterwards at who was woken meanwhile: nobody has to wake it.
+    in_pass: AtomicBool,
 }
 
 /// Set when the child shall be polled; then the parent is woken.
 struct Flag {
     woken: AtomicBool,
-    parent: Waker,
+    parent: Arc<Parent>,
 }
 
 impl Wake for Flag {
@@ -127,28 +155,65 @@ impl Wake for Flag {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            self.parent.wake_by_ref();
+        // Either this sees that the pass is over, or the end of the pass sees that this child was woken: hence the order.
+        if !self.woken.swap(true, Ordering::SeqCst) && !self.parent.in_pass.load(Ordering::SeqCst) {
+            self.parent.waker.wake_by_ref();
         }
     }
 }
 
-impl<F: Future> Child<F> {
-    fn new(future: F) -> Child<F> {
-        let flag = Arc::new(Flag { woken: AtomicBool::new(true), parent: Waker::noop().clone() });
-        Child { state: ChildState::Running(Box::pin(future)), waker: flag.clone().into(), flag }
+impl<F: Future + ?Sized> Children<F> {
+    fn new(futures: impl IntoIterator<Item = Pin<Box<F>>>) -> Children<F> {
+        let parent = Parent::new(Waker::noop());
+        let all = futures.into_iter().map(|future| Child::new(future, &parent)).collect();
+        Children { all, parent }
+    }
+
+    /// `waker` is mostly the one of the pass before.
+    fn begin_pass(&mut self, waker: &Waker) {
+        if !self.parent.waker.will_wake(waker) {
+            self.parent = Parent::new(waker);
+            self.all.iter_mut().for_each(|child| child.belong_to(&self.parent));
+        }
+        self.parent.in_pass.store(true, Ordering::SeqCst);
+    }
+
+    /// Who was woken by a younger sibling, or by itself, has its turn in another pass.
+    fn end_pass<T>(&self) -> Poll<T> {
+        self.parent.in_pass.store(false, Ordering::SeqCst);
+        if self.all.iter().any(Child::is_due) {
+            self.parent.waker.wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Parent {
+    fn new(waker: &Waker) -> Arc<Parent> {
+        Arc::new(Parent { waker: waker.clone(), in_pass: AtomicBool::new(false) })
+    }
+}
+
+impl<F: Future + ?Sized> Child<F> {
+    fn new(future: Pin<Box<F>>, parent: &Arc<Parent>) -> Child<F> {
+        let flag = Arc::new(Flag { woken: AtomicBool::new(true), parent: parent.clone() });
+        Child { state: ChildState::Running(future), waker: flag.clone().into(), flag }
     }
 
     /// From now on wakes go to `parent`; the child is polled once so that it learns its new waker.
-    fn wake_through(&mut self, parent: &Waker) {
+    fn belong_to(&mut self, parent: &Arc<Parent>) {
         self.flag = Arc::new(Flag { woken: AtomicBool::new(true), parent: parent.clone() });
         self.waker = self.flag.clone().into();
+    }
+
+    fn is_due(&self) -> bool {
+        matches!(self.state, ChildState::Running(_)) && self.flag.woken.load(Ordering::SeqCst)
     }
 
     /// Polls the child if it was woken; true when that finished it.
     fn finishes(&mut self) -> bool {
         let ChildState::Running(future) = &mut self.state else { return false };
-        if !self.flag.woken.swap(false, Ordering::AcqRel) {
+        if !self.flag.woken.swap(false, Ordering::SeqCst) {
             return false;
         }
         match future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
@@ -163,7 +228,7 @@ impl<F: Future> Child<F> {
     fn into_output(self) -> F::Output {
         match self.state {
             ChildState::Done(output) => output,
-            ChildState::Running(_) => unreachable!("join_all ends when no child is running"),
+            ChildState::Running(_) => unreachable!("only those are asked that have ended"),
         }
     }
 }

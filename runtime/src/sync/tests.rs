@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_lite::future::block_on;
 
-use super::{Either, Notify, Semaphore, join_all, join_some, oneshot, select};
+use super::{Either, Notify, Semaphore, join_all, join_some, oneshot, race, select};
 use crate::Closed;
 
 #[derive(Default)]
@@ -236,6 +236,57 @@ fn join_some_runs_no_more_than_it_may_and_keeps_order() {
     }
     assert_eq!((running.get(), most.get()), (0, 4));
     assert!(block_on(join_some(Vec::<std::future::Ready<()>>::new(), 1)).is_empty());
+}
+
+#[test]
+fn race_polls_only_the_woken_and_ends_with_the_first() {
+    let polls = Rc::new(Cell::new(0));
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..8).map(|_| oneshot::<usize>()).unzip();
+    let children = receivers.into_iter().map(|mut receiver| {
+        let polls = polls.clone();
+        Box::pin(poll_fn(move |context| {
+            polls.set(polls.get() + 1);
+            Pin::new(&mut receiver).poll(context)
+        }))
+    });
+    let mut first = Probe::new(race(children));
+    assert_eq!(first.poll(), None);
+    let mut senders = senders.into_iter().rev();
+    drop(senders.next());
+    assert_eq!(first.wakes(), 1);
+    assert!(first.poll().is_some_and(|outcome| outcome.is_err()));
+    assert_eq!(polls.get(), 9, "each once to begin, one to end");
+    assert_eq!(senders.filter(|sender| sender.is_closed()).count(), 7);
+}
+
+/// A reader that gives its younger sibling something to write costs one wake and one pass; one that gives its elder something, or wakes itself, two.
+#[test]
+fn a_child_that_is_woken_in_a_pass_costs_no_wake_if_its_turn_is_still_to_come() {
+    for (elder_wakes_younger, wakes) in [(true, 0), (false, 1)] {
+        let (sender, mut receiver) = oneshot();
+        let mut sender = Some(sender);
+        let seen = Rc::new(Cell::new(false));
+        let sees = seen.clone();
+        let waits: Pin<Box<dyn Future<Output = ()>>> = Box::pin(poll_fn(move |context| {
+            sees.set(Pin::new(&mut receiver).poll(context).is_ready());
+            Poll::Pending
+        }));
+        let mut turns = 0;
+        let tells: Pin<Box<dyn Future<Output = ()>>> = Box::pin(poll_fn(move |context| {
+            turns += 1;
+            match turns {
+                1 => context.waker().wake_by_ref(),
+                _ => drop(sender.take().map(|sender| sender.send(()))),
+            }
+            Poll::Pending
+        }));
+        let children = if elder_wakes_younger { [tells, waits] } else { [waits, tells] };
+        let mut both = Probe::new(race(children));
+        assert_eq!((both.poll(), both.wakes()), (None, 1));
+        assert_eq!((both.poll(), both.wakes()), (None, 1 + wakes));
+        assert_eq!(seen.get(), elder_wakes_younger);
+        assert_eq!((both.poll(), seen.get()), (None, true));
+    }
 }
 
 #[test]
