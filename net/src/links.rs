@@ -177,6 +177,11 @@ impl<R: Runtime> Links<R> {
         self.inner.reception.set_receiver(Some(receiver));
     }
 
+    /// Unregisters who takes what is told.
+    pub fn clear_receiver(&self) {
+        self.inner.reception.set_receiver(None);
+    }
+
     /// Registers who hears of links that come and go.
     pub fn set_watcher(&self, watcher: Watcher) {
         *self.inner.watcher.borrow_mut() = Some(watcher);

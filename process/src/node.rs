@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use model::map::Map;
 use net::fabric::Fabric;
+use net::links::Links;
 use net::map::MapCell;
 use net::mesh::{Mesh, MeshOptions};
 use router::{Router, RouterOptions, Scheme};
@@ -59,6 +60,23 @@ pub struct Core<R: Runtime> {
     server: Option<R::Task<()>>,
     /// Carries the mesh's calls until the end.
     _carrier: R::Task<()>,
+    _ways: Ways<R>,
+}
+
+/// The ways to the core's shard, on which it calls others itself: closed when this is dropped, or the two would keep each other for ever.
+struct Ways<R: Runtime> {
+    mesh: Mesh<R>,
+    links: Option<Links<R>>,
+}
+
+impl<R: Runtime> Drop for Ways<R> {
+    fn drop(&mut self) {
+        self.mesh.clear_handler();
+        if let Some(links) = &self.links {
+            links.clear_handler();
+            links.clear_receiver();
+        }
+    }
 }
 
 impl<R: Runtime> Core<R> {
@@ -81,6 +99,7 @@ impl<R: Runtime> Core<R> {
         let fabric = tasks.as_ref().map_or_else(|| Fabric::alone(mesh.clone()), Tasks::fabric);
         shard_options.wire = tasks.as_ref().map(Tasks::wire);
         shard_options.begun = member.as_ref().is_some_and(|member| member.begun);
+        let ways = Ways { mesh: mesh.clone(), links: tasks.as_ref().map(Tasks::links) };
         let shard = Shard::open(rt.clone(), shard_options, mesh.clone()).await?;
         if let Some(member) = &member {
             member.opened.fetch_add(1, Ordering::SeqCst);
@@ -104,6 +123,7 @@ impl<R: Runtime> Core<R> {
             keeper,
             server: None,
             _carrier: carrier,
+            _ways: ways,
         })
     }
 
