@@ -320,6 +320,12 @@ impl<R: Runtime> Shard<R> {
         self.replication.cluster().is_some_and(|cluster| cluster.holds_lease(vnode))
     }
 
+    /// Whether its replica of a vnode waits for an image at this moment. For checkers.
+    #[doc(hidden)]
+    pub fn is_installing(&self, vnode: VnodeId) -> bool {
+        self.replication.cluster().is_some_and(|cluster| cluster.is_installing(vnode))
+    }
+
     /// Resolves when leadership of some vnode begins or ends here; never on a node that is alone.
     pub fn leadership_changed(&self) -> impl Future<Output = ()> + use<R> {
         let changed = self.replication.cluster().map(|cluster| cluster.leadership().notified());

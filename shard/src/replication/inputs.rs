@@ -138,6 +138,11 @@ impl<R: Runtime> Cluster<R> {
         })
     }
 
+    /// Whether a replica of the vnode is here and waits for an image. For checkers.
+    pub fn is_installing(&self, vnode: VnodeId) -> bool {
+        self.groups.borrow().get(&vnode).is_some_and(|replica| replica.installing)
+    }
+
     /// The clock that promises are counted on.
     pub(super) fn now(&self) -> Mono {
         match self.options.canary.is(Canary::LeaseByWall) {

@@ -32,6 +32,10 @@ impl<R: Runtime> Cluster<R> {
             let Some(own) = replicas.at(self.place).filter(|_| self.may_begin(vnode)) else { continue };
             let base = base_of(&replicas, own.role).filter(|base| base.index == 0 || self.may_found());
             let Some(base) = base else {
+                if self.has_given_up(vnode) {
+                    // The map is older than that, as a node's own copy may be right after its start.
+                    continue;
+                }
                 self.rt.mark("replica refused: its data is gone");
                 let line = format!("vnode {} should have a replica here, and its data is gone", vnode.0);
                 (self.report)(&line);
@@ -58,6 +62,14 @@ impl<R: Runtime> Cluster<R> {
     /// forgotten what it acknowledged.
     fn may_found(&self) -> bool {
         !self.begun || self.options.canary.is(Canary::BeginEmpty)
+    }
+
+    /// Whether a replica of the vnode was here, and was given up in good order: it left its number behind, in the tree or in what the log had of it. Whose data was lost has
+    /// lost that too.
+    fn has_given_up(&self, vnode: VnodeId) -> bool {
+        let is_known =
+            self.retired.borrow().contains_key(&vnode) || (self.mark)(record::state_stream(vnode)) > 0;
+        is_known && !self.options.canary.is(Canary::MissGivenUp)
     }
 
     /// Whether nothing of the vnode is here, not even something on its way out.
