@@ -338,12 +338,13 @@ impl<R: Runtime> Router<R> {
         newer
     }
 
-    /// Asks `from` for a newer map. Only this core's cell gets it: the others hear it from whoever follows the catalog.
+    /// Asks the node of `from` for a newer map: its first shard, which follows the catalog for all of them. Only this core's cell gets it: the others hear it from whoever follows the catalog.
     async fn refresh(&self, from: Place, deadline: Mono) -> bool {
         let map = self.map.get();
         let watch = Watch { have: map.version, watcher: 0, node: None, anyone: true };
         let request = Request { epoch: map.ring.epoch, operation: Operation::Watch(watch) };
-        let Said::Answer(bytes) = self.call(from, deadline, &request).await else { return false };
+        let first = Place { shard: ShardId(0), ..from };
+        let Said::Answer(bytes) = self.call(first, deadline, &request).await else { return false };
         match read_reply(&bytes) {
             Ok(ArchivedReply::Map(news)) => {
                 map.update(news.as_slice()).is_ok_and(|map| self.map.set(Rc::new(map)))
