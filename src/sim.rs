@@ -49,6 +49,10 @@ pub struct Args {
     #[arg(long)]
     beyond: bool,
 
+    /// So many nodes of one core, and one router; everything else is drawn
+    #[arg(long, value_parser = clap::value_parser!(u8).range(3..=9), conflicts_with = "beyond")]
+    nodes: Option<u8>,
+
     /// One node that is alone, and power failures
     #[arg(long)]
     alone: bool,
@@ -82,6 +86,10 @@ struct SwarmArgs {
     #[arg(long)]
     beyond: bool,
 
+    /// So many nodes of one core, and one router; everything else is drawn
+    #[arg(long, value_parser = clap::value_parser!(u8).range(3..=9), conflicts_with = "beyond")]
+    nodes: Option<u8>,
+
     /// Go on after a failure, and say at the end which seeds failed
     #[arg(long)]
     keep_going: bool,
@@ -105,8 +113,14 @@ fn seeds(args: &Args) -> std::ops::Range<u64> {
     args.seed..args.seed.saturating_add(args.count)
 }
 
-fn drawn(seed: u64, beyond: bool) -> Plan {
-    if beyond { Plan::beyond(seed) } else { Plan::drawn(seed) }
+fn drawn(seed: u64, beyond: bool, nodes: Option<u8>) -> Plan {
+    if beyond { Plan::beyond(seed) } else { Plan::shaped(seed, nodes.map(usize::from)) }
+}
+
+/// The words that have `torc sim` draw the same.
+fn words(beyond: bool, nodes: Option<u8>) -> String {
+    let beyond = if beyond { "--beyond " } else { "" };
+    nodes.map_or_else(|| beyond.to_string(), |nodes| format!("{beyond}--nodes {nodes} "))
 }
 
 fn run_seeds(args: &Args) -> anyhow::Result<()> {
@@ -117,12 +131,11 @@ fn run_seeds(args: &Args) -> anyhow::Result<()> {
         );
     }
     for seed in seeds(args) {
-        let plan = Plan { steps_max: args.steps, trace: args.trace, ..drawn(seed, args.beyond) };
+        let plan = Plan { steps_max: args.steps, trace: args.trace, ..drawn(seed, args.beyond, args.nodes) };
         match story::run(&plan) {
             Ok(report) => print(&report, plan.faults.len(), args.json),
             Err(failure) => {
-                let beyond = if args.beyond { "--beyond " } else { "" };
-                bail!("{failure}\n  repeat it with: torc sim {beyond}--seed {seed}")
+                bail!("{failure}\n  repeat it with: torc sim {}--seed {seed}", words(args.beyond, args.nodes))
             }
         }
     }
@@ -204,7 +217,7 @@ fn run_swarm(args: &SwarmArgs) -> anyhow::Result<()> {
                     if seed >= end {
                         break;
                     }
-                    failed.extend(swarm::run_one(drawn(seed, args.beyond), &mut summary));
+                    failed.extend(swarm::run_one(drawn(seed, args.beyond, args.nodes), &mut summary));
                     over.fetch_or(!failed.is_empty() && !args.keep_going, Ordering::Relaxed);
                     bar.inc(1);
                 }
@@ -233,7 +246,7 @@ fn run_swarm(args: &SwarmArgs) -> anyhow::Result<()> {
     }
     let run = summary.seeds + seeds.len() as u64;
     match failed.into_iter().next() {
-        Some((plan, failure)) => Err(tell(&plan, failure)),
+        Some((plan, failure)) => Err(tell(args, &plan, failure)),
         None if run < args.seeds => {
             bail!("interrupted after {run} of {} seeds, none of which failed", args.seeds)
         }
@@ -254,7 +267,7 @@ fn stop_when_interrupted() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 /// A failure, made smaller, in words.
-fn tell(plan: &Plan, failure: Failure) -> anyhow::Error {
+fn tell(args: &SwarmArgs, plan: &Plan, failure: Failure) -> anyhow::Error {
     let seed = plan.seed;
     eprintln!("torc: seed {seed} fails; looking for a smaller run that does");
     let (small, failure) = shrink(plan, failure, failure_of);
@@ -266,7 +279,7 @@ fn tell(plan: &Plan, failure: Failure) -> anyhow::Error {
         small.faults.len(),
         plan.faults.len(),
         faults.concat(),
-        if plan.is_beyond { "--beyond " } else { "" }
+        words(args.beyond, args.nodes)
     )
 }
 

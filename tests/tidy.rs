@@ -43,7 +43,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("httparse", &["fuzz_targets", "perf", "router"]),
     ("ring", &["cases", "net", "perf", "router", "torc"]),
     ("rustls", &["cases", "runtime"]),
-    ("serde_json", &["cases", "fuzz_targets", "perf", "torc"]),
+    ("serde_json", &["cases", "fuzz_targets", "perf", "sim", "torc"]),
     ("base64", &["model", "router", "torc"]),
     ("anyhow", &["cases", "perf", "torc"]),
     ("clap", &["cases", "perf", "torc"]),

@@ -1,7 +1,6 @@
 //! A client of the simulated server: DynamoDB's API over a simulated socket, one request at a time.
 //!
-//! It speaks as an SDK does, with bodies written by hand: the simulation has no JSON library, and wants none that could hide
-//! what the router writes.
+//! It speaks as an SDK does, with bodies written by hand.
 
 use std::io;
 use std::net::SocketAddr;

@@ -27,6 +27,7 @@ use shard::Shard;
 
 use crate::journal::Journal;
 use crate::plan::{Dice, Plan};
+use crate::said::{self, Harm};
 use crate::watch::Watch;
 
 /// The port on which nodes serve clients.
@@ -73,10 +74,10 @@ struct Machine {
     shards: RefCell<BTreeMap<u16, Running>>,
     /// How many reasons there are for it to be down.
     holds: Cell<u32>,
-    /// A fault of its disk explains that its process ends.
-    is_excused: Cell<bool>,
-    /// What its shards had is gone.
-    lost: Cell<bool>,
+    /// What was done to it that explains what it says, and that its process ends.
+    harms: RefCell<BTreeSet<Harm>>,
+    /// It was taken away for good.
+    is_retired: Cell<bool>,
     /// Counts starts.
     starts: Cell<u64>,
     /// The process shall end cleanly.
@@ -110,8 +111,8 @@ impl Cluster {
             adoption: RefCell::default(),
             shards: RefCell::default(),
             holds: Cell::new(0),
-            is_excused: Cell::new(false),
-            lost: Cell::new(false),
+            harms: RefCell::default(),
+            is_retired: Cell::new(false),
             starts: Cell::new(0),
             stop: Notify::new(),
             stopped: Notify::new(),
@@ -135,6 +136,14 @@ impl Cluster {
         };
         inner.watch.is_beyond.set(plan.is_beyond);
         Cluster { inner: Rc::new(inner) }
+    }
+
+    /// Lets all shards go. They know the cluster, so a cluster that keeps them lives for ever.
+    pub fn let_go(&self) {
+        for machine in &self.inner.machines {
+            let shards = std::mem::take(&mut *machine.shards.borrow_mut());
+            drop(shards);
+        }
     }
 
     /// The world.
@@ -244,6 +253,9 @@ impl Cluster {
 
     fn start(&self, index: usize) {
         let machine = &self.inner.machines[index];
+        if machine.is_retired.get() {
+            return;
+        }
         machine.starts.set(machine.starts.get() + 1);
         self.inner.journal.note(format!("node {index} starts"));
         let boot = Rc::new(machine::Boot::default());
@@ -299,6 +311,7 @@ impl Cluster {
             return;
         }
         self.inner.journal.note(format!("node {index} is asked to stop"));
+        self.harm(index, Harm::Stopped);
         let stopped = machine.stopped.notified();
         machine.stop.notify_all();
         let waited = runtime::sync::select(stopped, self.inner.world.sleep(patience)).await;
@@ -311,9 +324,8 @@ impl Cluster {
     fn died(&self, index: usize, why: &str) {
         let machine = &self.inner.machines[index];
         self.inner.journal.note(format!("node {index} ends: {why}"));
-        // A process cannot end cleanly without room for what it has in memory; its log has that.
-        let is_full = why.contains("no space left");
-        if !machine.is_excused.get() && !is_full {
+        // A process cannot even end cleanly without room for what it has in memory; its log has that.
+        if !said::is_explained(why, &machine.harms.borrow()) {
             self.inner.watch.broken(format!("node {index} ends, and no fault explains it: {why}"));
         }
         self.inner.journal.count("processes that ended");
@@ -338,18 +350,33 @@ impl Cluster {
                 disk.remove_file(path);
             }
         }
-        machine.lost.set(true);
+        self.harm(index, Harm::LostShards);
         self.inner.journal.note(format!("node {index} has lost what its shards had"));
     }
 
-    /// Whether that has happened.
-    pub fn has_lost_data(&self, index: usize) -> bool {
-        self.inner.machines[index].lost.get()
+    /// Whether something has happened to a node's disk after which its replicas need not be there any more.
+    pub fn may_lack_data(&self, index: usize) -> bool {
+        let harms = self.inner.machines[index].harms.borrow();
+        harms.contains(&Harm::LostShards) || harms.contains(&Harm::Lying)
     }
 
-    /// From now on the ends of a node's process are explained.
-    pub fn excuse(&self, index: usize) {
-        self.inner.machines[index].is_excused.set(true);
+    /// Takes a node away for good, as operators do whose disk cannot be trusted.
+    fn retire(&self, index: usize) {
+        self.inner.machines[index].is_retired.set(true);
+        self.inner.journal.note(format!("node {index} is taken away for good"));
+        self.inner.journal.count("nodes taken away for good");
+        self.cut_power(index);
+    }
+
+    /// Whether an endpoint is there at all; they are counted as in [`Cluster::endpoints`].
+    pub fn is_endpoint(&self, endpoint: usize) -> bool {
+        let node = endpoint.checked_sub(self.inner.routers.len());
+        node.is_none_or(|node| !self.inner.machines[node].is_retired.get())
+    }
+
+    /// From now on this explains what a node says, and that its process ends.
+    pub fn harm(&self, index: usize, harm: Harm) {
+        self.inner.machines[index].harms.borrow_mut().insert(harm);
     }
 
     /// No task of a node runs, until as many calls of `resume`.
@@ -424,6 +451,14 @@ impl Cluster {
             terms.max().map(|term| (term, index))
         };
         (0..self.inner.machines.len()).filter_map(of_node).max().map(|(_, index)| index)
+    }
+
+    /// A vnode of which a replica waits for an image, and the node that leads it. The catalog comes last: its image is small.
+    pub fn offering(&self) -> Option<(VnodeId, usize)> {
+        let shards: Vec<_> = (0..self.inner.machines.len()).flat_map(|index| self.shards(index)).collect();
+        let is_wanted = |vnode: &VnodeId| shards.iter().any(|shard| shard.is_installing(*vnode));
+        let vnodes = (0..=self.inner.plan.vnodes).rev().map(VnodeId);
+        vnodes.filter(is_wanted).find_map(|vnode| Some((vnode, self.leader(vnode)?)))
     }
 
     /// Leadership may have changed on a shard of a node. As long as two think that they lead the same vnode, every instant is looked at.
@@ -506,7 +541,8 @@ impl Cluster {
         receiver.await.ok()
     }
 
-    /// Everything is well again: all nodes run, nothing is cut, disks and clocks behave.
+    /// Everything is well again: all nodes run, nothing is cut, disks and clocks behave. But for a node whose disk has lied, if those are to be survived: it is
+    /// taken away, and everything that was acknowledged has to be on the others.
     pub fn heal(&self) {
         let inner = &self.inner;
         inner.world.heal_all();
@@ -514,6 +550,10 @@ impl Cluster {
         inner.world.set_network_faults(Default::default());
         for (index, machine) in inner.machines.iter().enumerate() {
             if machine.starts.get() == 0 {
+                continue;
+            }
+            if machine.harms.borrow().contains(&Harm::Lying) && !inner.plan.is_beyond {
+                self.retire(index);
                 continue;
             }
             machine.pauses.set(0);
@@ -529,12 +569,13 @@ impl Cluster {
 
     /// A line that a node says. The first of each kind is noted.
     fn hear(&self, index: usize, line: &str) {
-        if self.inner.machines[index].said.borrow_mut().insert(line.to_string()) {
+        let machine = &self.inner.machines[index];
+        self.inner.journal.count("lines said by nodes");
+        if machine.said.borrow_mut().insert(line.to_string()) {
             self.inner.journal.note(format!("node {index} says: {line}"));
         }
-        // A replica that has failed inside is a bug, whatever the faults are.
-        if line.contains("panicked") {
-            self.inner.watch.broken(format!("node {index} says: {line}"));
+        if !said::is_explained(line, &machine.harms.borrow()) {
+            self.inner.watch.broken(format!("node {index} says, and no fault explains it: {line}"));
         }
     }
 }

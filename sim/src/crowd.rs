@@ -22,7 +22,7 @@ use crate::check::linear;
 use crate::checker::{self, Action};
 use crate::client::{Answer, Client};
 use crate::cluster::Cluster;
-use crate::json::Json;
+use crate::json::{self, Attributes, Json};
 
 /// The table that all use.
 pub const TABLE: &str = "sim";
@@ -268,7 +268,7 @@ impl Caller {
     }
 
     fn judge(&self, operation: &str, answer: &Answer) -> Outcome {
-        let Some(json) = Json::read(&answer.body) else {
+        let Some(json) = json::read(&answer.body) else {
             self.crowd
                 .fail(format!("{operation} was answered {} with no JSON: {}", answer.status, answer.body));
             return Outcome::Unknown;
@@ -329,8 +329,8 @@ impl Caller {
         let outcome = self.call("UpdateItem", &body).await;
         let version = match outcome {
             Outcome::Answer(json) => {
-                let item = json.get("Attributes").cloned().unwrap_or(Json::Object(Vec::new()));
-                self.check_whole(&item);
+                let item = json.get("Attributes").unwrap_or(&Json::Null);
+                self.check_whole(item);
                 item.n("v")
             }
             Outcome::NotDone => return None,
@@ -471,7 +471,7 @@ impl Caller {
                     let item = request.get("PutRequest")?.get("Item")?;
                     item.s("p").map(str::to_string)
                 };
-                left.map_or(&[][..], Json::list).iter().filter_map(key).collect()
+                json::list(left).iter().filter_map(key).collect()
             }
             Outcome::Condition(_) | Outcome::Unknown => puts.iter().map(|(key, _)| key.clone()).collect(),
         };
@@ -493,15 +493,11 @@ impl Caller {
         let began = self.crowd.now();
         let Outcome::Answer(json) = self.call("BatchGetItem", &body).await else { return };
         let left = json.get("UnprocessedKeys").and_then(|tables| tables.get(TABLE));
-        let left: BTreeSet<&str> = left
-            .and_then(|left| left.get("Keys"))
-            .map_or(&[][..], Json::list)
-            .iter()
-            .filter_map(|key| key.s("p"))
-            .collect();
+        let left: BTreeSet<&str> =
+            json::list(left.and_then(|left| left.get("Keys"))).iter().filter_map(|key| key.s("p")).collect();
         let found = json.get("Responses").and_then(|tables| tables.get(TABLE));
         let found: BTreeMap<&str, &Json> =
-            found.map_or(&[][..], Json::list).iter().filter_map(|item| Some((item.s("p")?, item))).collect();
+            json::list(found).iter().filter_map(|item| Some((item.s("p")?, item))).collect();
         for key in keys.iter().filter(|key| !left.contains(key.as_str())) {
             self.saw(key, began, found.get(key.as_str()).copied());
         }
@@ -573,7 +569,7 @@ impl Caller {
                 "{{\"TableName\":\"{TABLE}\",\"ConsistentRead\":true,\"Limit\":{limit},\"ProjectionExpression\":\"p\"{from}}}"
             );
             let Outcome::Answer(json) = self.call("Scan", &body).await else { return None };
-            for key in json.get("Items").map_or(&[][..], Json::list).iter().filter_map(|item| item.s("p")) {
+            for key in json::list(json.get("Items")).iter().filter_map(|item| item.s("p")) {
                 if !seen.insert(key.to_string()) {
                     self.crowd.broken(format!("a scan shows {key} twice"));
                 }

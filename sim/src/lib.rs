@@ -9,7 +9,7 @@
 //! - [`cluster`]: nodes and routers in a world, and the hand that starts them and takes their power away.
 //! - [`nemesis`]: the harm that is done. `operator`: who makes nodes join and replicas move.
 //! - [`crowd`]: what clients do. `client`, `json`: DynamoDB's API over a simulated socket.
-//! - [`watch`]: what must hold below the clients. [`journal`]: what happened, in words.
+//! - [`watch`]: what must hold below the clients. [`said`]: what nodes say, and what explains it. [`journal`]: what happened, in words.
 //! - [`check`], [`checker`]: what clients saw, and whether honest items could have shown it to them. `replicas`: whether they hold the same.
 //! - [`marks`]: rare branches, and whether any seed takes them.
 //! - [`story`]: a run, from founding to verdict. [`swarm`]: many of them. [`summary`]: what they did. [`shrink`]: a failure with less in it.
@@ -30,6 +30,7 @@ pub mod marks;
 pub mod nemesis;
 pub mod operator;
 pub mod plan;
+pub mod said;
 pub mod scenario;
 pub mod shrink;
 pub mod story;

@@ -12,12 +12,16 @@ use runtime::sync::{Either, join_all, select};
 use crate::cluster::Cluster;
 use crate::operator::Operator;
 use crate::plan::{Fault, Kind, Lie, Way, Whom};
+use crate::said::Harm;
 
 /// A node that stops cleanly has so long for it.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// How often a log is looked at by who waits for it to recycle a segment.
 const LOOK_PERIOD: Duration = Duration::from_millis(4);
+
+/// The same, for who waits for an image.
+const IMAGE_LOOK_PERIOD: Duration = Duration::from_millis(10);
 
 /// Does all the harm of a plan; returns when the last of it is over.
 pub async fn work(cluster: &Cluster, operator: &Operator) {
@@ -138,7 +142,7 @@ async fn harm(cluster: &Cluster, operator: &Operator, fault: Fault) {
         }
         Kind::FailingDisk(whom) => {
             if let Some(node) = find(cluster, whom, lasts).await {
-                cluster.excuse(node);
+                cluster.harm(node, Harm::Failing);
                 let disk = || world.disk(cluster.machine(node));
                 disk().change_faults(|faults| {
                     (faults.write_error, faults.sync_error) = (Chance::percent(2), Chance::percent(5));
@@ -148,6 +152,7 @@ async fn harm(cluster: &Cluster, operator: &Operator, fault: Fault) {
             }
         }
         Kind::FullDisk(node) => {
+            cluster.harm(node, Harm::Full);
             let disk = || world.disk(cluster.machine(node));
             let used = disk().bytes_used();
             disk().change_faults(|faults| faults.bytes_max = used);
@@ -155,7 +160,7 @@ async fn harm(cluster: &Cluster, operator: &Operator, fault: Fault) {
             disk().set_faults(cluster.plan().disk.clone());
         }
         Kind::LyingDisk(node, lie) => {
-            cluster.excuse(node);
+            cluster.harm(node, Harm::Lying);
             let disk = || world.disk(cluster.machine(node));
             disk().change_faults(|faults| match lie {
                 Lie::Rot => faults.rot_at_rest = Chance::percent(20),
@@ -284,6 +289,18 @@ async fn find(cluster: &Cluster, whom: Whom, patience: Duration) -> Option<usize
                     return Some(node);
                 }
                 before = now;
+            }
+            None
+        }
+        Whom::Offering(after) => {
+            let until = world.elapsed() + patience.max(Duration::from_secs(3));
+            while world.elapsed() < until {
+                if let Some((vnode, node)) = cluster.offering() {
+                    cluster.journal().note(format!("node {node} offers an image of vnode {}", vnode.0));
+                    world.sleep(after).await;
+                    return Some(node);
+                }
+                world.sleep(IMAGE_LOOK_PERIOD).await;
             }
             None
         }

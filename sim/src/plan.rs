@@ -7,7 +7,7 @@
 //! somebody looks.
 //!
 //! The faults stay within what torc promises to survive: any number of power failures, cuts and pauses, clocks that drift less than the
-//! leases allow for; and damage of the disk at one node only. Then all of it ends.
+//! leases allow for; and one node only whose disk changes bits or cannot be read. Then all of it ends, and that node is taken away.
 
 use std::fmt;
 use std::time::Duration;
@@ -161,6 +161,8 @@ pub enum Whom {
     Elected(Duration),
     /// A node that is about to recycle a segment of its log, this long after one was recycled.
     Recycling(Duration),
+    /// Who leads a vnode of which a replica is made from an image, this long after that was seen.
+    Offering(Duration),
 }
 
 /// Which way a node cannot be heard, or cannot hear.
@@ -256,12 +258,14 @@ impl Kind {
             Kind::Crash(Whom::Leader(_)) => "crash of a leader",
             Kind::Crash(Whom::Elected(_)) => "crash after an election",
             Kind::Crash(Whom::Recycling(_)) => "crash at a segment's recycling",
+            Kind::Crash(Whom::Offering(_)) => "crash of who offers an image",
             Kind::CrashTwice(..) => "crash in recovery",
             Kind::Blackout => "blackout",
             Kind::LoseShards(_) => "lost shards",
             Kind::Restart(_) => "restart with other settings",
             Kind::Pause(Whom::Node(_)) => "pause",
             Kind::Pause(_) => "pause of a leader",
+            Kind::Isolate(Whom::Offering(_), _) => "isolation of who offers an image",
             Kind::Isolate(_, Way::Both) => "isolation",
             Kind::Isolate(..) => "one-way isolation",
             Kind::IsolateThenCrash(_) => "isolation, then crash",
@@ -379,9 +383,21 @@ impl Plan {
 
     /// What a seed draws.
     pub fn drawn(seed: u64) -> Plan {
+        Plan::shaped(seed, None)
+    }
+
+    /// The same, with so many nodes of one core, no spare one, and one router, if a number is given: clusters of one size, to compare how fast they are simulated.
+    pub fn shaped(seed: u64, nodes_wanted: Option<usize>) -> Plan {
         let dice = Dice::new(seed);
-        let nodes = dice.pick("nodes", &[3, 3, 3, 4, 5]);
-        let spares = dice.pick("spares", &[0, 0, 1]);
+        let (nodes, spares, cores, routers) = match nodes_wanted {
+            Some(nodes) => (nodes, 0, 1, 1),
+            None => (
+                dice.pick("nodes", &[3, 3, 3, 4, 5]),
+                dice.pick("spares", &[0, 0, 1]),
+                dice.pick("cores", &[1, 1, 2]),
+                dice.pick("routers", &[0, 1, 2]),
+            ),
+        };
         // Idle phases show what traffic hides: what falls asleep, what is forgotten after a while. They are long, because they cost next to nothing.
         let (rest, times) = dice.pick("rest", &[(0, 1), (1, 1), (5, 1), (20, 4), (60, 10)]);
         let length = Duration::from_secs(times * dice.pick("length", &[8, 15, 30, 40]));
@@ -389,8 +405,8 @@ impl Plan {
             nodes,
             zones: dice.pick("zones", &[3, 3, nodes]),
             spares,
-            cores: dice.pick("cores", &[1, 1, 2]),
-            routers: dice.pick("routers", &[0, 1, 2]),
+            cores,
+            routers,
             vnodes: dice.pick("vnodes", &[1, 2, 4, 8]),
             clients: 1 + dice.below("clients", 0, 8) as usize,
             readers: dice.pick("readers", &[0, 0, 1, 3]),
@@ -512,7 +528,7 @@ fn draw_network(dice: &Dice) -> NetworkFaults {
 }
 
 /// Kinds that a seed may switch off.
-const KINDS: u64 = 30;
+const KINDS: u64 = 31;
 
 fn draw_faults(dice: &Dice, plan: &Plan) -> Vec<Fault> {
     let length = plan.length.as_millis() as u64;
@@ -536,8 +552,28 @@ fn draw_faults(dice: &Dice, plan: &Plan) -> Vec<Fault> {
         Fault { at, lasts: Duration::ZERO, kind: Kind::Join(plan.nodes + spare) }
     });
     faults.extend(joins);
+    faults.extend(draw_lies(dice, plan));
     faults.sort_by_key(|fault| fault.at);
     faults
+}
+
+/// One seed in so many has a node whose disk lies.
+const LYING_ONE_IN: u64 = 6;
+
+/// Bits that change and blocks that cannot be read, at one node. What was lost in silence is beyond what is promised: who has forgotten what it acknowledged
+/// may vote for somebody who never had it.
+fn draw_lies(dice: &Dice, plan: &Plan) -> Vec<Fault> {
+    if dice.below("lies", 0, LYING_ONE_IN) != 0 {
+        return Vec::new();
+    }
+    let node = dice.below("lies.node", 0, plan.nodes as u64) as usize;
+    let fault = |index: u64| {
+        let lie = [Lie::Rot, Lie::RotOnRead, Lie::Unreadable][dice.below("lies.kind", index, 3) as usize];
+        let at = Duration::from_millis(dice.below("lies.at", index, plan.length.as_millis() as u64 * 9 / 10));
+        let lasts = Duration::from_millis(200 + dice.below("lies.lasts", index, 4_000));
+        Fault { at, lasts, kind: Kind::LyingDisk(node, lie) }
+    };
+    (0..1 + dice.below("lies.count", 0, 3)).map(fault).collect()
 }
 
 fn draw_kind(dice: &Dice, plan: &Plan, index: u64, kind: u64) -> Kind {
@@ -582,6 +618,8 @@ fn draw_kind(dice: &Dice, plan: &Plan, index: u64, kind: u64) -> Kind {
         26 => Kind::Move(vnode, node, dice.below("fault.to", index, plan.machines() as u64) as usize),
         27 => Kind::Drain(node),
         28 if plan.routers > 0 => Kind::CutRouter(node % plan.routers, whom),
+        29 if sign > 0 => Kind::Crash(Whom::Offering(moment)),
+        29 => Kind::Isolate(Whom::Offering(moment), way),
         _ => Kind::TransferThenCut(vnode, node),
     }
 }

@@ -23,7 +23,7 @@ pub async fn compare(cluster: &Cluster, map: &Map) -> Result<(), String> {
         let mut contents: BTreeMap<usize, Content> = BTreeMap::new();
         for seat in vnode.replicas.iter().filter(|seat| seat.role == Role::Voter) {
             let Some(node) = cluster.index_of(seat.place.node, map) else { continue };
-            if cluster.has_lost_data(node) {
+            if cluster.may_lack_data(node) {
                 continue;
             }
             let question = Question { vnode: vnode.id, table, epoch: map.ring.epoch, consistent: false };

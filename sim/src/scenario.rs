@@ -11,6 +11,7 @@ mod former_owner;
 mod half_image;
 mod image_over_old;
 mod jumping_clock;
+mod older_map;
 mod orphaned_image;
 mod paused_leader;
 mod recycled_segment;
@@ -69,6 +70,7 @@ pub const ALL: &[Scenario] = &[
     unsettled_change::SCENARIO,
     jumping_clock::SCENARIO,
     orphaned_image::SCENARIO,
+    older_map::SCENARIO,
 ];
 
 /// What most of them begin with: a cluster of three nodes, and clients in a hurry.

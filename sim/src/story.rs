@@ -57,6 +57,7 @@ pub fn run(plan: &Plan) -> Result<Report, Failure> {
 pub fn run_with(plan: &Plan, scenario: impl AsyncFnOnce(&Stage)) -> Result<Report, Failure> {
     let world = World::new(plan.seed, plan.world());
     let cluster = Cluster::new(&world, plan);
+    let _end = End(cluster.clone());
     let told = cluster.clone();
     let fail = |what: String| {
         let tail = told.journal().tail(TAIL_LINES);
@@ -102,6 +103,15 @@ pub fn run_with(plan: &Plan, scenario: impl AsyncFnOnce(&Stage)) -> Result<Repor
         marks: world.marks(),
     };
     Ok(Report { seed: plan.seed, trace_hash: world.trace_hash(), summary })
+}
+
+/// When it is dropped, the run is over, however it ended.
+struct End(Cluster);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.let_go();
+    }
 }
 
 /// What a panic said.
@@ -157,6 +167,9 @@ async fn live(cluster: &Cluster, scenario: impl AsyncFnOnce(&Stage)) -> Result<u
     crowd.is_healed.set(true);
     if cluster.plan().is_beyond {
         world.sleep(AFTERMATH).await;
+        // What is under way may have been done, and is not in the history yet.
+        crowd.stop.set(true);
+        within(cluster, HEALED_TIME_MAX, join_all(clients)).await.ok_or("clients do not come to an end")?;
         cluster.journal().add("promises broken", cluster.watch().broken_promises.get());
         crowd.history.borrow().is_honest()?;
         return Ok(0);
@@ -186,7 +199,8 @@ async fn within<T>(cluster: &Cluster, limit: Duration, future: impl Future<Outpu
 async fn all_is_served(stage: &Stage) {
     let world = stage.cluster.world();
     let pause = Duration::from_millis(50);
-    for endpoint in 0..stage.cluster.endpoints().len() {
+    let endpoints = 0..stage.cluster.endpoints().len();
+    for endpoint in endpoints.filter(|endpoint| stage.cluster.is_endpoint(*endpoint)) {
         let mut caller = Caller::new(&stage.crowd, endpoint);
         for key in stage.crowd.shared_keys() {
             while caller.read(&key).await.is_none() {

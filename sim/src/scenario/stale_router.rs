@@ -14,7 +14,7 @@ pub const SCENARIO: Scenario = Scenario {
     plan,
     run: play,
     bugs: &[replication(shard::Canary::WriteForOthers)],
-    seeds_max: 60,
+    seeds_max: 200,
 };
 
 fn plan(seed: u64) -> Plan {

@@ -2,5 +2,6 @@
 
 mod canaries;
 mod determinism;
+mod remains;
 mod scenarios;
 mod seeds;
