@@ -58,7 +58,7 @@ pub struct Ledger {
     /// There is something in `away` or in `followers`.
     folded: Cell<bool>,
     followers: [Cell<Follower>; FOLLOWERS_MAX],
-    /// A shard was asked.
+    /// A shard was asked; of one that is kept for others: this shard took it up.
     asked: Cell<bool>,
     /// What is asked.
     operation: Cell<Operation>,
@@ -169,7 +169,16 @@ impl Ledger {
 
     /// A shard begins to work on it: what it took to come here.
     pub fn mark_arrived(&self, now: Ticks) {
-        self.mark(now, if self.for_others { Stage::Queue } else { Stage::Route });
+        if !self.for_others {
+            return self.mark(now, Stage::Route);
+        }
+        self.asked.set(true);
+        self.mark(now, Stage::Queue);
+    }
+
+    /// Whether this shard has worked on it for somebody elsewhere: not on what only waits here, or was refused at the door.
+    pub fn was_served(&self) -> bool {
+        self.for_others && self.asked.get()
     }
 
     /// The same up to a moment of the past; of one before the last mark nothing comes.

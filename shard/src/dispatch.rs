@@ -45,7 +45,7 @@ impl<R: Runtime> Shard<R> {
         let reply = reply.encode();
         ledger::with_present(|ledger| {
             ledger.mark(self.rt.ticks(), Stage::Evaluate);
-            if ledger.is_for_others() {
+            if ledger.was_served() {
                 self.book().close_served(ledger);
             }
         });

@@ -66,9 +66,10 @@ fn a_shard_elsewhere_tells_its_time_behind_the_reply() {
         let asks = async {
             let answers = async {
                 rt.sleep(Duration::from_micros(20)).await;
-                mark(&rt, Stage::Queue);
                 super::with_present(|there| {
-                    assert!(there.is_for_others());
+                    assert!(there.is_for_others() && !there.was_served());
+                    there.mark_arrived(rt.ticks());
+                    assert!(there.was_served());
                     there.set_operation(Operation::GetItem);
                 });
                 rt.sleep(Duration::from_micros(50)).await;

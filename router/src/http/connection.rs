@@ -201,7 +201,10 @@ impl<R: Runtime> Connection<R> {
         let request = self.intake.request();
         let keep_alive = request.keep_alive() && !self.router.server.is_stopping();
         let (accepted, traced) = (request.accepted(), request.is_traced());
-        let mut reply = match self.pages(&request) {
+        let pages = self.pages(&request);
+        // What is asked about the process is no work of its own.
+        let is_booked = pages.is_none() && self.scheme != Scheme::Metrics;
+        let mut reply = match pages {
             Some((pages, page)) => site::tell(pages(page).await, page, &request, self.response.begin()),
             None if self.scheme == Scheme::Metrics => site::nothing(self.response.begin()),
             None => {
@@ -228,7 +231,7 @@ impl<R: Runtime> Connection<R> {
         self.ledger.mark(self.router.rt.ticks(), Stage::Encode);
         self.flush().await?;
         self.ledger.mark(self.router.rt.ticks(), Stage::Send);
-        if self.scheme != Scheme::Metrics {
+        if is_booked {
             self.router.book.close(&self.ledger, || self.router.rt.wall());
         }
         if !keep_alive {
