@@ -3,7 +3,7 @@
 //! torc says little: what it cannot mend by itself, or what somebody has to look at. In a world in which nothing of that kind went wrong at a node it has nothing to say,
 //! and neither has it when something else went wrong: a crash or a cut explains no line at all.
 //!
-//! A line is explained by what it is about: the first part of [`EXPLANATIONS`] that it contains says which harm that has to be. It explains from then on, because
+//! A line is explained by what it is about: the parts of [`EXPLANATIONS`] that it contains say which harm that may be. It explains from then on, because
 //! what it did is found later. What is not in the list is not explained by anything.
 
 use std::collections::BTreeSet;
@@ -32,6 +32,8 @@ const EXPLANATIONS: &[(&str, Harm)] = &[
     ("os error 5", Harm::Failing),
     ("its data is gone", Harm::LostShards),
     ("lacks what it had acknowledged", Harm::LostShards),
+    // A shard whose log has failed takes nothing more, like one that was told to stop.
+    (": closed", Harm::Failing),
     (": closed", Harm::Stopped),
 ];
 
@@ -41,8 +43,8 @@ pub fn is_explained(line: &str, harms: &BTreeSet<Harm>) -> bool {
     if line.contains("panicked") {
         return false;
     }
-    let about = EXPLANATIONS.iter().find(|(part, _)| line.contains(part)).map(|(_, harm)| harm);
-    harms.contains(&Harm::Lying) || about.is_some_and(|harm| harms.contains(harm))
+    let mut about = EXPLANATIONS.iter().filter(|(part, _)| line.contains(part)).map(|(_, harm)| harm);
+    harms.contains(&Harm::Lying) || about.any(|harm| harms.contains(harm))
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ fn a_line_is_explained_by_what_it_is_about_and_by_nothing_else() {
         "shard 0 fails: /data/shard-0/log/1 at byte 0: Input/output error (os error 5); check the device";
     check(failed, &[Harm::Failing], true);
     check(failed, &[Harm::Full], false);
+    check("shard 0: closed", &[Harm::Failing], true);
+    check("shard 0: closed", &[Harm::Stopped], true);
+    check("shard 0: closed", &[Harm::Full, Harm::LostShards], false);
     check("vnode 3 should have a replica here, and its data is gone", &[Harm::LostShards], true);
     check("vnode 3 should have a replica here, and its data is gone", &[Harm::Full, Harm::Failing], false);
 }
