@@ -25,6 +25,8 @@ const CAUGHT_UP_MAX: u64 = 256;
 /// Leaders that one shard hands over at one look because somebody else should lead: so many, or this part of those that are awake.
 const BALANCE_AT_ONCE: usize = 4;
 const BALANCE_PART: usize = 64;
+/// And so many of those that nobody asked for anything lately: no client waits for them.
+const BALANCE_IDLE_AT_ONCE: usize = 64;
 
 /// How often leaders look at their groups, in ticks.
 pub const LOOK_TICKS: u64 = 5;
@@ -56,7 +58,7 @@ impl<R: Runtime> Cluster<R> {
     pub(super) fn look_after_members(&self, now: Mono) {
         let mut touched = Vec::new();
         let mut reached = Vec::new();
-        let mut balanced = 0;
+        let (mut balanced, mut balanced_idle) = (0, 0);
         // One that sleeps is what the map wants.
         let awake: Vec<VnodeId> = self.awake.borrow().iter().copied().collect();
         let balanced_max = BALANCE_AT_ONCE.max(awake.len() / BALANCE_PART);
@@ -77,8 +79,13 @@ impl<R: Runtime> Cluster<R> {
                 Next::Change(steps) => replica.group.change(&steps),
                 Next::HandOver(to) => replica.group.transfer(to).map_err(|_| NotTaken::Closed),
             };
-            if quiet && balanced < balanced_max && self.balance(replica, &wanted, now) {
-                balanced += 1;
+            let is_idle = now.since(replica.bed.active) >= self.options.sleep_after;
+            let (so_far, at_most) = match is_idle {
+                true => (&mut balanced_idle, BALANCE_IDLE_AT_ONCE),
+                false => (&mut balanced, balanced_max),
+            };
+            if quiet && *so_far < at_most && self.balance(replica, &wanted, now) {
+                *so_far += 1;
             }
             // What is not taken now is tried at the next look.
             if taken.is_ok() {
