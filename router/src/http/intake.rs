@@ -279,11 +279,12 @@ impl Intake {
     /// The head and its size, if its end is there.
     fn parse_head(&mut self) -> Result<Option<(Head, usize)>, Reject> {
         let body_bytes_max = self.limits.body_bytes_max;
-        if self.filled > 0 && matches!(self.state, State::Head { scanned: 0, .. }) {
-            let whole = Head::parse(&self.buffer[..self.filled], body_bytes_max)?;
-            if whole.is_some() {
-                return Ok(whole);
-            }
+        // What is wrong with it is said when its end is there, as of one that comes in pieces.
+        if self.filled > 0
+            && matches!(self.state, State::Head { scanned: 0, .. })
+            && let Ok(Some(whole)) = Head::parse(&self.buffer[..self.filled], body_bytes_max)
+        {
+            return Ok(Some(whole));
         }
         let Some(size) = self.scan()? else { return Ok(None) };
         match Head::parse(&self.buffer[..size], body_bytes_max)? {
