@@ -63,7 +63,8 @@ async fn a_process_that_stands_still_is_replaced_and_comes_back_behind() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_network_divides_no_opinion() {
-    let load = cut_in_all_ways(&started().await).await;
+    let cluster = started().await;
+    let load = cut_in_all_ways(&cluster).await;
     load.finish().await;
 }
 
