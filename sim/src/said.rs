@@ -3,7 +3,7 @@
 //! torc says little: what it cannot mend by itself, or what somebody has to look at. In a world in which nothing of that kind went wrong at a node it has nothing to say,
 //! and neither has it when something else went wrong: a crash or a cut explains no line at all.
 //!
-//! A line is explained by what it is about: the parts of [`EXPLANATIONS`] that it contains say which harm that may be. It explains from then on, because
+//! A line is explained by what it is about: the parts of `EXPLANATIONS` that it contains say which harm that may be. It explains from then on, because
 //! what it did is found later. What is not in the list is not explained by anything.
 
 use std::collections::BTreeSet;
