@@ -61,7 +61,7 @@ pub async fn select<A: Future, B: Future>(first: A, second: B) -> Either<A::Outp
 ///
 /// A child is polled when it was woken, not whenever a sibling was: n children cost n polls, not n squared.
 pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut children = Children::new(futures.into_iter().map(Box::pin));
+    let mut children = Children::new(futures.into_iter().map(Box::pin)).await;
     let mut running = children.all.len();
     poll_fn(|context| {
         children.begin_pass(context.waker());
@@ -82,7 +82,7 @@ pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F:
 ///
 /// A child is polled when it was woken, as in [`join_all`]: who has many parts of which one moves at a time pays for that one.
 pub async fn race<F: Future + ?Sized>(futures: impl IntoIterator<Item = Pin<Box<F>>>) -> F::Output {
-    let mut children = Children::new(futures);
+    let mut children = Children::new(futures).await;
     let winner = poll_fn(|context| {
         children.begin_pass(context.waker());
         match children.all.iter_mut().position(Child::finishes) {
@@ -122,7 +122,8 @@ pub async fn join_some<F: Future>(
 /// Futures inside one task, each with a waker of its own.
 struct Children<F: Future + ?Sized> {
     all: Vec<Child<F>>,
-    parent: Arc<Parent>,
+    /// Of the task that they are in.
+    parent: Waker,
 }
 
 struct Child<F: Future + ?Sized> {
@@ -136,17 +137,12 @@ enum ChildState<F: Future + ?Sized> {
     Done(F::Output),
 }
 
-/// The task of some children.
-struct Parent {
-    waker: Waker,
-    /// It looks at one child after the other right now, and afterwards at who was woken meanwhile: nobody has to wake it.
-    in_pass: AtomicBool,
-}
-
 /// Set when the child shall be polled; then the parent is woken.
 struct Flag {
     woken: AtomicBool,
-    parent: Arc<Parent>,
+    /// The parent looks at one child after the other right now, and afterwards at who was woken meanwhile: nobody has to wake it.
+    in_pass: AtomicBool,
+    parent: Waker,
 }
 
 impl Wake for Flag {
@@ -156,53 +152,58 @@ impl Wake for Flag {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // Either this sees that the pass is over, or the end of the pass sees that this child was woken: hence the order.
-        if !self.woken.swap(true, Ordering::SeqCst) && !self.parent.in_pass.load(Ordering::SeqCst) {
-            self.parent.waker.wake_by_ref();
+        if !self.woken.swap(true, Ordering::SeqCst) && !self.in_pass.load(Ordering::SeqCst) {
+            self.parent.wake_by_ref();
         }
     }
 }
 
 impl<F: Future + ?Sized> Children<F> {
-    fn new(futures: impl IntoIterator<Item = Pin<Box<F>>>) -> Children<F> {
-        let parent = Parent::new(Waker::noop());
+    async fn new(futures: impl IntoIterator<Item = Pin<Box<F>>>) -> Children<F> {
+        let parent = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
         let all = futures.into_iter().map(|future| Child::new(future, &parent)).collect();
         Children { all, parent }
     }
 
     /// `waker` is mostly the one of the pass before.
     fn begin_pass(&mut self, waker: &Waker) {
-        if !self.parent.waker.will_wake(waker) {
-            self.parent = Parent::new(waker);
-            self.all.iter_mut().for_each(|child| child.belong_to(&self.parent));
+        if !self.parent.will_wake(waker) {
+            self.parent.clone_from(waker);
+            self.all.iter_mut().for_each(|child| child.belong_to(waker));
         }
-        self.parent.in_pass.store(true, Ordering::SeqCst);
+        self.set_in_pass(true);
     }
 
     /// Who was woken by a younger sibling, or by itself, has its turn in another pass.
     fn end_pass<T>(&self) -> Poll<T> {
-        self.parent.in_pass.store(false, Ordering::SeqCst);
+        self.set_in_pass(false);
         if self.all.iter().any(Child::is_due) {
-            self.parent.waker.wake_by_ref();
+            self.parent.wake_by_ref();
         }
         Poll::Pending
     }
+
+    fn set_in_pass(&self, in_pass: bool) {
+        self.all.iter().for_each(|child| child.flag.in_pass.store(in_pass, Ordering::SeqCst));
+    }
 }
 
-impl Parent {
-    fn new(waker: &Waker) -> Arc<Parent> {
-        Arc::new(Parent { waker: waker.clone(), in_pass: AtomicBool::new(false) })
+impl Flag {
+    fn new(parent: &Waker) -> Arc<Flag> {
+        let (woken, in_pass) = (AtomicBool::new(true), AtomicBool::new(false));
+        Arc::new(Flag { woken, in_pass, parent: parent.clone() })
     }
 }
 
 impl<F: Future + ?Sized> Child<F> {
-    fn new(future: Pin<Box<F>>, parent: &Arc<Parent>) -> Child<F> {
-        let flag = Arc::new(Flag { woken: AtomicBool::new(true), parent: parent.clone() });
+    fn new(future: Pin<Box<F>>, parent: &Waker) -> Child<F> {
+        let flag = Flag::new(parent);
         Child { state: ChildState::Running(future), waker: flag.clone().into(), flag }
     }
 
     /// From now on wakes go to `parent`; the child is polled once so that it learns its new waker.
-    fn belong_to(&mut self, parent: &Arc<Parent>) {
-        self.flag = Arc::new(Flag { woken: AtomicBool::new(true), parent: parent.clone() });
+    fn belong_to(&mut self, parent: &Waker) {
+        self.flag = Flag::new(parent);
         self.waker = self.flag.clone().into();
     }
 
