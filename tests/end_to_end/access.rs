@@ -315,6 +315,34 @@ async fn https_with_users() {
     server.stop();
 }
 
+/// `torc bench` proves who it is, over both listeners; who does not is told what the server said.
+#[test]
+fn the_load_generator_signs() {
+    let data = data_directory();
+    let files = Files::new(data.path(), "server");
+    let key = add_user(data.path(), &["bench"]);
+    let authority = data.path().join("authority.pem");
+    std::fs::write(&authority, &files.authority).unwrap();
+    let (server, url) = server_with_https(data.path(), &files);
+    let bench = |endpoint: &str, words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_torc"));
+        command.args(["bench", "--endpoint", endpoint]).args(words);
+        let common = "--workload a --keys 100 --connections 2 --verify --warmup 100ms --duration 500ms --limits 0s --quiet";
+        command.args(common.split(' ')).stdin(std::process::Stdio::null());
+        command.env("AWS_ACCESS_KEY_ID", &key.id).env("AWS_SECRET_ACCESS_KEY", &key.secret);
+        command.env_remove("AWS_SESSION_TOKEN").output().unwrap()
+    };
+    let plain = format!("http://{}", server.address());
+    let done = bench(&plain, &["--sign"]);
+    assert!(done.status.success(), "{done:?}");
+    let done = bench(&url, &["--sign", "--ca-file", authority.to_str().unwrap()]);
+    assert!(done.status.success(), "{done:?}");
+    let refused = bench(&plain, &[]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("InvalidSignatureException: "), "{said}");
+    server.stop();
+}
+
 #[test]
 fn what_is_no_https_is_told_or_cut_off() {
     let data = data_directory();

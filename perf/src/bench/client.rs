@@ -36,6 +36,8 @@ pub struct Connection<R: Runtime> {
     signed: Vec<u8>,
     /// Where the last answer's ledger lies in the buffer, if it had one.
     ledger: Option<Range<usize>>,
+    /// Where its body lies.
+    body: Range<usize>,
 }
 
 /// What the server said.
@@ -91,6 +93,7 @@ impl<R: Runtime> Connection<R> {
             signing,
             signed: Vec::new(),
             ledger: None,
+            body: 0..0,
         }
     }
 
@@ -114,6 +117,7 @@ impl<R: Runtime> Connection<R> {
     /// exchange opens a new connection.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, Broken> {
         self.ledger = None;
+        self.body = 0..0;
         self.open().await?;
         let request = match &self.signing {
             None => request,
@@ -129,7 +133,18 @@ impl<R: Runtime> Connection<R> {
             self.stream = Some(stream);
         }
         self.ledger = head.ledger;
+        self.body = head.body.clone();
         Ok(sort(head.status, &self.buffer[head.body]))
+    }
+
+    /// What the last answer says for people, if it is an error that says something.
+    pub fn message(&self) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Error {
+            #[serde(alias = "Message")]
+            message: String,
+        }
+        serde_json::from_slice::<Error>(&self.buffer[self.body.clone()]).ok().map(|error| error.message)
     }
 
     /// What the last answer says about where its time went, if it says something.

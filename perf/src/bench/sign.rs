@@ -59,7 +59,7 @@ impl Signing {
 
     /// The header lines that prove who asks for `target` with `body`.
     pub fn lines(&self, now: Wall, target: &str, body: &[u8]) -> String {
-        let time = timestamp(now.0 / 1_000_000_000);
+        let time = timestamp(now.0 / 1_000_000);
         let (token_line, token_name, token) = match &self.signer.session_token {
             Some(token) => (format!("x-amz-security-token:{token}\n"), "x-amz-security-token;", Some(token)),
             None => (String::new(), "", None),

@@ -24,15 +24,15 @@ pub async fn create<R: Runtime>(rt: &R, plan: &Plan) -> anyhow::Result<()> {
         let table = &plan.table;
         match ask(rt, plan, &mut connection, &requests.create_table()).await? {
             Reply::Done(_) => {}
-            Reply::Error(code) if code == "ResourceInUseException" => {
+            Reply::Error(error) if error.code == "ResourceInUseException" => {
                 bail!("table {table} is there already: name another one with --table, or use it with --reuse")
             }
-            Reply::Error(code) => bail!("CreateTable {table}: {code}"),
+            Reply::Error(error) => bail!("CreateTable {table}: {error}"),
         }
     }
     let active = |reply: &Reply| match reply {
         Reply::Done(body) => Ok(is_active(body)),
-        Reply::Error(code) => bail!("DescribeTable {}: {code}", plan.table),
+        Reply::Error(error) => bail!("DescribeTable {}: {error}", plan.table),
     };
     wait_until(rt, plan, &mut connection, &requests, active).await
 }
@@ -41,13 +41,13 @@ pub async fn create<R: Runtime>(rt: &R, plan: &Plan) -> anyhow::Result<()> {
 pub async fn remove<R: Runtime>(rt: &R, plan: &Plan) -> anyhow::Result<()> {
     let requests = Requests::new(plan, 0);
     let mut connection = Connection::new(rt, &plan.target);
-    if let Reply::Error(code) = ask(rt, plan, &mut connection, &requests.delete_table()).await? {
-        bail!("DeleteTable {}: {code}", plan.table);
+    if let Reply::Error(error) = ask(rt, plan, &mut connection, &requests.delete_table()).await? {
+        bail!("DeleteTable {}: {error}", plan.table);
     }
     let gone = |reply: &Reply| match reply {
         Reply::Done(_) => Ok(false),
-        Reply::Error(code) if code == "ResourceNotFoundException" => Ok(true),
-        Reply::Error(code) => bail!("DescribeTable {}: {code}", plan.table),
+        Reply::Error(error) if error.code == "ResourceNotFoundException" => Ok(true),
+        Reply::Error(error) => bail!("DescribeTable {}: {error}", plan.table),
     };
     wait_until(rt, plan, &mut connection, &requests, gone).await
 }
@@ -55,7 +55,20 @@ pub async fn remove<R: Runtime>(rt: &R, plan: &Plan) -> anyhow::Result<()> {
 /// What the server said, kept.
 enum Reply {
     Done(Vec<u8>),
-    Error(String),
+    Error(Refusal),
+}
+
+/// An error in the server's words.
+struct Refusal {
+    code: String,
+    message: Option<String>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.code)?;
+        self.message.iter().try_for_each(|message| write!(f, ": {message}"))
+    }
 }
 
 async fn reach<R: Runtime>(rt: &R, plan: &Plan, connection: &mut Connection<R>) -> anyhow::Result<()> {
@@ -81,7 +94,9 @@ async fn ask<R: Runtime>(
     let answer = answer.with_context(|| format!("{url} did not answer in {:?}", plan.timeout))?;
     match answer {
         Ok(Answer::Done(body)) => Ok(Reply::Done(body.to_vec())),
-        Ok(Answer::Refused(code) | Answer::Failed(code)) => Ok(Reply::Error(code)),
+        Ok(Answer::Refused(code) | Answer::Failed(code)) => {
+            Ok(Reply::Error(Refusal { code, message: connection.message() }))
+        }
         Err(broken) => bail!("{url}: {broken}: is that a DynamoDB endpoint?"),
     }
 }

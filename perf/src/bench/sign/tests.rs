@@ -13,7 +13,7 @@ fn signer(session_token: Option<&str>) -> Signer {
 
 const TARGET: &str = "DynamoDB_20120810.ListTables";
 /// 2015-08-30 12:36:00, the time of the documentation's examples.
-const NOW: Wall = Wall(1_440_938_160 * 1_000_000_000);
+const NOW: Wall = Wall(1_440_938_160 * 1_000_000);
 
 #[test]
 fn a_request_is_signed_as_aws_does_it() {
