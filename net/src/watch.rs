@@ -8,14 +8,14 @@
 //!
 //! 1. One task per process asks, one question at a time, and tells by each what it has.
 //! 2. The catalog's leader is asked first: it waits for those who ask it when it tells a client of a change. Its other nodes know who
-//!    leads, and send on. When none of them answers, any node will do: news may be late then, but comes.
+//!    leads, and send on. When that leads to nobody who answers, any node will do: news may be late then, but comes.
 //! 3. News is whole or a delta. A delta that does not fit (the asked one was wrong about what was had) makes the next
 //!    question one for everything.
 //!
 //! Promises: nobody is asked more often than every 10 ms, whatever they answer. Without answers the process goes on
 //! with the map that it has. Leaves to others: giving the map to the other cores (`take`), and how a shard is reached (`call`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -114,6 +114,8 @@ struct Asking {
     leader: Option<Place>,
     /// Whom to ask then; filled again when it is empty.
     others: VecDeque<(Place, bool)>,
+    /// Who has sent us on since somebody has answered, or all were asked.
+    sent_on: BTreeSet<Place>,
     wants_all: bool,
 }
 
@@ -124,6 +126,7 @@ impl Asking {
             return (Some(leader), false);
         }
         if self.others.is_empty() {
+            self.sent_on.clear();
             self.others.extend(map.catalog.iter().map(|replica| (replica.place, false)));
             let others = map.nodes.values().filter(|node| node.state != NodeState::Removed);
             let others = others.map(|node| node.number).filter(|number| Some(*number) != own);
@@ -155,8 +158,9 @@ impl Asking {
             ArchivedReply::Moved(moved) => {
                 let (node, shard) = (moved.node.to_native(), moved.shard.to_native());
                 let leader = Place { node: NodeId(node), shard: ShardId(shard) };
-                // Who sends on to themselves is between two minds.
-                if Some(leader) == place {
+                self.sent_on.extend(place);
+                // Who sends on to themselves is between two minds, and so are those who send on to one another.
+                if self.sent_on.contains(&leader) {
                     return Heard::Nothing;
                 }
                 self.leader = Some(leader);
@@ -168,20 +172,21 @@ impl Asking {
 
     /// Who answered for the catalog is asked again. Anyone else's answer will do once: then the catalog is tried anew.
     fn stay_with(&mut self, place: Option<Place>) {
+        self.sent_on.clear();
         match self.others.front() {
             Some((_, true)) if self.leader.is_none() => self.others.clear(),
             _ => self.leader = place,
         }
     }
 
-    /// That one did not answer.
+    /// That one did not answer. Who sent us there would do so again: it may be a node that our map does not know, because it came later, and then only
+    /// another map helps, whoever has it.
     fn give_up(&mut self, place: Option<Place>) {
-        if self.leader.is_some() && self.leader == place {
-            self.leader = None;
-            self.others.retain(|(other, _)| Some(*other) != place);
-            return;
+        match self.leader.take() {
+            Some(_) => self.others.retain(|(other, _)| Some(*other) != place),
+            None => drop(self.others.pop_front()),
         }
-        self.others.pop_front();
+        self.others.retain(|(other, anyone)| *anyone || !self.sent_on.contains(other));
     }
 }
 

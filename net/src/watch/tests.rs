@@ -131,6 +131,30 @@ fn a_leader_that_is_gone_is_given_up() {
     assert!(asked.len() < 40, "{}", asked.len());
 }
 
+/// The catalog is led by a node that came later. Those who know that do not help as long as nobody says where it is.
+#[test]
+fn a_leader_that_the_map_does_not_have_yet_is_no_dead_end() {
+    let (asked, taken) = watched(10 * SECOND, |_, (node, have, anyone)| match (node, anyone, have) {
+        (9, ..) => None,
+        (_, true, 1) => Some((SOON, Reply::Map(map(3).encode()))),
+        (_, true, _) => Some((SECOND, Reply::Done)),
+        _ => Some((SOON, Reply::Moved(Moved { epoch: 1, node: 9, shard: 0 }))),
+    });
+    assert_eq!(taken, [3], "{asked:?}");
+}
+
+/// One whose knowledge is old takes the other for the leader, and that one sends back.
+#[test]
+fn two_that_send_on_to_one_another_are_left_alone() {
+    let (asked, taken) = watched(10 * SECOND, |_, (node, have, _)| match (node, have) {
+        (2, 1) => Some((SOON, Reply::Map(map(2).encode()))),
+        (2, _) => Some((SECOND, Reply::Done)),
+        _ => Some((SOON, Reply::Moved(Moved { epoch: 1, node: 1 - node, shard: 0 }))),
+    });
+    assert_eq!(asked[..3], [(0, 1, false), (1, 1, false), (2, 1, false)]);
+    assert_eq!(taken, [2]);
+}
+
 #[test]
 fn a_delta_that_does_not_fit_is_asked_for_whole() {
     let (asked, taken) = watched(3 * SECOND, |_, (_, have, _)| match have {
