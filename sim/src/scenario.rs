@@ -11,6 +11,7 @@ mod former_owner;
 mod half_image;
 mod image_over_old;
 mod jumping_clock;
+mod lost_first;
 mod older_map;
 mod orphaned_image;
 mod paused_leader;
@@ -68,6 +69,7 @@ pub const ALL: &[Scenario] = &[
     unapplied_leader::SCENARIO,
     two_majorities::SCENARIO,
     unsettled_change::SCENARIO,
+    lost_first::SCENARIO,
     jumping_clock::SCENARIO,
     orphaned_image::SCENARIO,
     older_map::SCENARIO,

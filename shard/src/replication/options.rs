@@ -114,6 +114,8 @@ pub enum Canary {
     LeaseByWall,
     /// A restart does not take it that a change of members was committed when another one follows it in the log.
     UnsettledChange,
+    /// Leaders tell the first node of the catalog that a move is over, and nobody else.
+    ReportToFirst,
     /// A node whose map is older than a replica that it has given up takes the replica's data for lost, and says so.
     MissGivenUp,
     /// A replica waits for ever for the parts of an image that nobody has any more.
