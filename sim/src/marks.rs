@@ -10,6 +10,7 @@ pub const ALL: &[&str] = &[
     "redirected by a newer map",
     "replica given up",
     "replica refused: its data is gone",
+    "the map says that a change is over",
     "the other end has connected meanwhile",
 ];
 

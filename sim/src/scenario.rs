@@ -9,6 +9,7 @@ mod failing_disk;
 mod filled_gap;
 mod former_owner;
 mod half_image;
+mod half_known_change;
 mod image_over_old;
 mod jumping_clock;
 mod lost_first;
@@ -69,6 +70,7 @@ pub const ALL: &[Scenario] = &[
     unapplied_leader::SCENARIO,
     two_majorities::SCENARIO,
     unsettled_change::SCENARIO,
+    half_known_change::SCENARIO,
     lost_first::SCENARIO,
     jumping_clock::SCENARIO,
     orphaned_image::SCENARIO,

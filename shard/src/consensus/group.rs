@@ -494,7 +494,28 @@ impl Group {
             return Ok(None);
         }
         let steps = change::decode(&entry.context).ok_or(Closed)?;
-        let change = change::to_raft(&steps);
+        if steps.is_empty() && !self.is_joint() {
+            // It was known before: see `leave_joint`.
+            return Ok(Some(self.members().clone()));
+        }
+        self.take_change(&steps).map(Some)
+    }
+
+    /// Leaves a joint membership, because others of the group surely have: somebody has applied the entry that ends it, so it is committed, although this replica has
+    /// not heard of that, or has forgotten it. Until it has, it would wait for votes of who is not there any more.
+    pub(crate) fn leave_joint(&mut self) -> Result<(), Closed> {
+        if self.is_joint() {
+            self.take_change(&[])?;
+        }
+        Ok(())
+    }
+
+    fn is_joint(&self) -> bool {
+        !self.members().voters_outgoing.is_empty()
+    }
+
+    fn take_change(&mut self, steps: &[Step]) -> Result<ConfState, Closed> {
+        let change = change::to_raft(steps);
         let mut members = self.guarded(|raw| raw.apply_conf_change(&change))?.map_err(|_| Closed)?;
         if self.planted(Canary::TwoMajorities) && !members.voters_outgoing.is_empty() {
             let leave = change::to_raft(&[]);
@@ -508,7 +529,7 @@ impl Group {
             self.guarded(|raw| raw.raft.become_follower(term, 0))?;
         }
         self.raw.mut_store().conf_state = members.clone();
-        Ok(Some(members))
+        Ok(members)
     }
 
     /// Entries up to and with `index` are applied and durable in the state machine: they need not stay in memory, but for
@@ -550,7 +571,7 @@ impl Group {
 
     /// Whether a change of the membership is under way.
     pub(crate) fn is_changing(&self) -> bool {
-        self.raw.raft.has_pending_conf() || !self.members().voters_outgoing.is_empty()
+        self.raw.raft.has_pending_conf() || self.is_joint()
     }
 
     /// Whether leadership is being handed over.

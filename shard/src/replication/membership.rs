@@ -10,12 +10,17 @@
 //! A leader that has to leave hands leadership over first, to one that stays: so whoever replaces it goes and comes in one joint change.
 //! Were the new one let in before, four would vote for a moment, of which three are needed: with one of them dead, nobody else could fail.
 //! And who has no content yet does not vote, so it is let in when it has.
+//!
+//! Whoever had to leave is given up when the catalog was told that the change is over. A replica that does not know that yet, because it lost its power, or its leader died before it
+//! said so, learns it from the map: see [`has_left`].
 
+use super::Canary;
 use super::cluster::Cluster;
 use super::replica::Replica;
 use crate::consensus::change::Step;
-use crate::consensus::{NotTaken, PeerId};
+use crate::consensus::{Closed, NotTaken, PeerId};
 use model::ring::{Replicas, Role, VnodeId};
+use raft::eraftpb::ConfState;
 use runtime::{Mono, Runtime};
 use std::time::Duration;
 
@@ -56,7 +61,7 @@ enum Next {
 impl<R: Runtime> Cluster<R> {
     /// Leaders take the next steps towards what the map wants; what is reached is for the catalog to know.
     pub(super) fn look_after_members(&self, now: Mono) {
-        let mut touched = Vec::new();
+        let (mut touched, mut closed) = (Vec::new(), Vec::new());
         let mut reached = Vec::new();
         let (mut balanced, mut balanced_idle) = (0, 0);
         // One that sleeps is what the map wants.
@@ -65,6 +70,15 @@ impl<R: Runtime> Cluster<R> {
         let mut groups = self.groups.borrow_mut();
         for vnode in awake {
             let Some(replica) = groups.get_mut(&vnode) else { continue };
+            if self.leaves_joint(replica) {
+                match replica.group.leave_joint() {
+                    Ok(()) => touched.push(vnode),
+                    Err(Closed) => {
+                        closed.push(vnode);
+                        continue;
+                    }
+                }
+            }
             let Some((wanted, epoch)) = replica.wanted.filter(|_| replica.leads().is_some()) else {
                 continue;
             };
@@ -94,7 +108,19 @@ impl<R: Runtime> Cluster<R> {
         }
         drop(groups);
         *self.reached.borrow_mut() = reached;
+        closed.into_iter().for_each(|vnode| self.closed(vnode));
         touched.into_iter().for_each(|vnode| self.enlist(vnode));
+    }
+
+    /// Whether the replica takes it from the map that a change of its members is over.
+    fn leaves_joint(&self, replica: &Replica) -> bool {
+        let leaves = !replica.installing
+            && replica.wanted.is_some_and(|(wanted, _)| has_left(replica.group.members(), &wanted))
+            && !self.options.canary.is(Canary::StayJoint);
+        if leaves {
+            self.rt.mark("the map says that a change is over");
+        }
+        leaves
     }
 
     /// Groups that are what the map asked for, while the map says that they are still on their way.
@@ -180,6 +206,19 @@ impl<R: Runtime> Cluster<R> {
     }
 }
 
+/// Whether the map shows that a change of these members is over, so that the old ones are not asked for their votes any more. It is over for all when one leader has applied
+/// its end and told the catalog, and then who had to go is gone; but those who stay may not know it yet, and whoever could tell them may be dead.
+///
+/// Who had to go leaves the map when a leader has reported that it is out of its group, and it never comes back, because it would be another peer. The map has to be from after it came:
+/// it names somebody who is younger.
+fn has_left(members: &ConfState, wanted: &Replicas) -> bool {
+    let named = || wanted.iter().map(|seat| u64::from(seat.peer.0));
+    let goes = |peer: &&u64| !members.voters.contains(peer);
+    let is_gone = |peer: &u64| named().all(|other| other != *peer) && named().any(|other| other > *peer);
+    let mut go = members.voters_outgoing.iter().filter(goes).peekable();
+    go.peek().is_some() && go.all(is_gone)
+}
+
 /// Who votes, in the catalog's numbers.
 fn voters(replica: &Replica) -> Vec<u32> {
     replica.group.members().voters.iter().filter_map(|peer| u32::try_from(*peer).ok()).collect()
@@ -245,3 +284,6 @@ fn next_step(replica: &Replica, wanted: &Replicas) -> Next {
     let on_its_way = wanted.iter().any(|seat| seat.role != Role::Voter);
     if on_its_way { Next::Report } else { Next::Nothing }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,8 @@ pub enum Canary {
     UnsettledChange,
     /// Leaders tell the first node of the catalog that a move is over, and nobody else.
     ReportToFirst,
+    /// Who has not heard that a change of members is over waits for the votes of those who are gone.
+    StayJoint,
     /// A node whose map is older than a replica that it has given up takes the replica's data for lost, and says so.
     MissGivenUp,
     /// A replica waits for ever for the parts of an image that nobody has any more.

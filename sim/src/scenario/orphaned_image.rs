@@ -23,7 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
     plan,
     run: play,
     bugs: &[replication(shard::Canary::WaitForImage)],
-    seeds_max: 20,
+    seeds_max: 60,
 };
 
 fn plan(seed: u64) -> Plan {

@@ -1,5 +1,6 @@
 //! Planted bugs: the seeds must find each of them.
 
+use super::rules;
 use super::seeds::run;
 use super::sleep;
 use super::world::planted;
@@ -48,6 +49,11 @@ fn sleeping_leaders_that_answer_without_a_lease_are_found() {
 #[test]
 fn oaths_that_end_in_silence_are_found() {
     assert!(is_noticed(sleep::forgotten_oath, Canary::KeepLoyalty));
+}
+
+#[test]
+fn changes_whose_end_was_not_heard_of_are_found() {
+    assert!(is_noticed(rules::half_known_change, Canary::StayJoint));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::world::*;
 use model::ring::VnodeId;
 use runtime::sync::{Either, join_all, select};
+use shard::Canary;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -262,6 +263,36 @@ fn a_leader_moves_away_and_another_node_dies_meanwhile() {
             while !caller.read(1).await {}
         });
     }
+}
+
+/// When a replica has moved, all lose their power, and who led does not come back. The others know of the change, and not that it is over: were they to wait for the votes of
+/// the old three, of whom one is gone for ever and the other dead, nobody would ever lead.
+pub fn half_known_change(seed: u64, canary: Canary) {
+    let cluster = Cluster::new(360 + seed, planted(canary));
+    assert!(cluster.settle(Duration::from_secs(20)), "nobody leads: {}", cluster.describe());
+    let caller = Caller::new(&cluster, &Rc::default(), 1);
+    let vnode = VnodeId(caller.at(1).vnode);
+    cluster.start(SPARE);
+    let leader = cluster.world().block_on(async {
+        assert!(caller.write(1).await);
+        let leader = cluster.leader(vnode).unwrap();
+        assert!(cluster.begin_move(vnode, (leader + 1) % NODES, SPARE));
+        finish_one_move(&cluster, seed).await;
+        cluster.world().sleep(Duration::from_millis(200)).await;
+        leader
+    });
+    (0..=SPARE).for_each(|node| cluster.crash(node));
+    (0..=SPARE).filter(|node| *node != leader).for_each(|node| cluster.start(node));
+    assert!(cluster.settle(Duration::from_secs(20)), "nobody leads: {}", cluster.describe());
+    cluster.world().block_on(async {
+        while !caller.write(1).await {}
+        while !caller.read(1).await {}
+    });
+}
+
+#[test]
+fn who_does_not_know_that_a_change_is_over_hears_it_from_the_map() {
+    (0..10).for_each(|seed| half_known_change(seed, Canary::None));
 }
 
 async fn finish_one_move(cluster: &Cluster, seed: u64) {
