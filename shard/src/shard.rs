@@ -470,10 +470,11 @@ impl<R: Runtime> Shard<R> {
         loop {
             let again = cluster.follow_again();
             let map = self.mesh.map().get();
-            if let Err(error) = cluster.follow(&map).await {
-                return error;
+            match cluster.follow(&map).await {
+                Ok(true) => drop(select(self.mesh.map().at_least(map.version + 1), again).await),
+                Ok(false) => self.rt.sleep(cluster.options().tick).await,
+                Err(error) => return error,
             }
-            select(self.mesh.map().at_least(map.version + 1), again).await;
         }
     }
 

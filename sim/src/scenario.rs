@@ -8,6 +8,7 @@ mod empty_replica;
 mod failing_disk;
 mod filled_gap;
 mod former_owner;
+mod full_disk;
 mod half_image;
 mod half_known_change;
 mod image_over_old;
@@ -75,6 +76,7 @@ pub const ALL: &[Scenario] = &[
     jumping_clock::SCENARIO,
     orphaned_image::SCENARIO,
     older_map::SCENARIO,
+    full_disk::SCENARIO,
 ];
 
 /// What most of them begin with: a cluster of three nodes, and clients in a hurry.

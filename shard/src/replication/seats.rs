@@ -4,7 +4,7 @@
 //! content is on its way out does not begin again before it is out.
 
 use super::cluster::Cluster;
-use super::journal::Then;
+use super::journal::{Then, Written};
 use super::record::{self, Base, STATE_KIND, State};
 use super::replica::Replica;
 use super::{Canary, Committed, Keep};
@@ -22,9 +22,9 @@ pub const FOUNDED: (u64, u64) = (1, 1);
 
 impl<R: Runtime> Cluster<R> {
     /// Makes the replicas that the map wants here and that are not, gives up those that it does not want any more, and
-    /// learns where the others are.
-    pub async fn follow(&self, map: &Map) -> Result<(), lsm::Error> {
-        self.give_up(map).await?;
+    /// learns where the others are. False when the log had no room for some of that: then it is to be followed again soon.
+    pub async fn follow(&self, map: &Map) -> Result<bool, lsm::Error> {
+        let mut is_done = self.give_up(map)?;
         let catalog = (CATALOG, map.catalog);
         let all = std::iter::once(catalog).chain(map.ring.vnodes().map(|vnode| (vnode.id, vnode.replicas)));
         let mut made = Vec::new();
@@ -41,7 +41,10 @@ impl<R: Runtime> Cluster<R> {
                 (self.report)(&line);
                 continue;
             };
-            made.push((vnode, self.make(vnode, own.peer, map.version, base).await?));
+            match self.make(vnode, own.peer, map.version, base).await? {
+                Some(one) => made.push((vnode, one)),
+                None => is_done = false,
+            }
         }
         if let Some((_, (_, _, position))) = made.last() {
             self.log.durable(*position).await?;
@@ -50,7 +53,7 @@ impl<R: Runtime> Cluster<R> {
             self.begin(vnode, state, number);
         }
         self.learn_seats(map);
-        Ok(())
+        Ok(is_done)
     }
 
     /// Resolves when a map that was followed can be followed better.
@@ -79,8 +82,8 @@ impl<R: Runtime> Cluster<R> {
             && !self.leaving.borrow().contains(&vnode)
     }
 
-    /// Replicas that a newer map does not name any more remember nothing but that.
-    async fn give_up(&self, map: &Map) -> Result<(), lsm::Error> {
+    /// Replicas that a newer map does not name any more remember nothing but that. False when the log had no room for some of them: they stay for now.
+    fn give_up(&self, map: &Map) -> Result<bool, lsm::Error> {
         let unwanted = |replica: &Replica| {
             let named = map.replicas(replica.vnode);
             let own = u32::try_from(replica.peer).map(PeerId);
@@ -94,25 +97,46 @@ impl<R: Runtime> Cluster<R> {
             .filter(|replica| unwanted(replica))
             .map(|replica| replica.vnode)
             .collect();
+        let mut is_done = true;
         for vnode in unwanted {
-            let replica = self.groups.borrow_mut().remove(&vnode);
-            let Some(mut replica) = replica else { continue };
-            self.lay_to_rest(&mut replica);
-            drop(replica.abandon());
-            self.rt.mark("replica given up");
-            self.leaving.borrow_mut().insert(vnode);
-            replica.written =
-                State { destroyed: true, base: None, installing: false, anew: true, ..replica.written };
-            let state = replica.next_state(Then::Forget);
-            self.retired.borrow_mut().insert(vnode, state.number);
-            let (stream, index) = (record::state_stream(vnode), state.number);
-            let term = replica.written.term;
-            let record = Record { kind: STATE_KIND, stream, term, index, payload: &state.bytes };
-            let position = self.log.append_when_ready(record).await?;
-            self.given(position, vnode, Some(state));
-            self.leadership.notify_all();
+            is_done &= self.bury(vnode)?;
         }
-        Ok(())
+        Ok(is_done)
+    }
+
+    /// Writes down that a replica is gone, and takes it away; false, and nothing, when the log has no room for that.
+    fn bury(&self, vnode: VnodeId) -> Result<bool, lsm::Error> {
+        let mut groups = self.groups.borrow_mut();
+        let replica = groups.get(&vnode).expect("it was there a moment ago");
+        let last =
+            State { destroyed: true, base: None, installing: false, anew: true, ..replica.written.clone() };
+        let (number, bytes) = (replica.number + 1, last.encode());
+        let (stream, term) = (record::state_stream(vnode), last.term);
+        let record = Record { kind: STATE_KIND, stream, term, index: number, payload: &bytes };
+        let Some(position) = self.if_there_was_room(self.log.append(record))? else { return Ok(false) };
+        let mut replica = groups.remove(&vnode).expect("it was there a line ago");
+        drop(groups);
+        self.lay_to_rest(&mut replica);
+        drop(replica.abandon());
+        self.rt.mark("replica given up");
+        self.leaving.borrow_mut().insert(vnode);
+        self.retired.borrow_mut().insert(vnode, number);
+        self.given(position, vnode, Some(Written { number, bytes, then: Then::Forget, votes: Vec::new() }));
+        self.leadership.notify_all();
+        Ok(true)
+    }
+
+    /// What has no room in the log now may have soon: that is no reason to end. Nothing of it was written then.
+    fn if_there_was_room(
+        &self,
+        appended: Result<Position, lsm::Error>,
+    ) -> Result<Option<Position>, lsm::Error> {
+        match appended {
+            Ok(position) => Ok(Some(position)),
+            Err(lsm::Error::Busy) => Ok(None),
+            Err(lsm::Error::Full { .. }) if !self.options.canary.is(Canary::EndWhenFull) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The next vnode whose content has to go.
@@ -134,15 +158,16 @@ impl<R: Runtime> Cluster<R> {
         self.follow_again.notify_all();
     }
 
-    /// Writes down that there is a replica.
+    /// Writes down that there is a replica; none when the log has no room for that. Those that the cluster is founded with have to be there before the node notes that it has
+    /// begun: without room it does not.
     async fn make(
         &self,
         vnode: VnodeId,
         peer: PeerId,
         born: u64,
         base: Base,
-    ) -> Result<(State, u64, Position), lsm::Error> {
-        let (term, commit) = (base.term, base.index);
+    ) -> Result<Option<(State, u64, Position)>, lsm::Error> {
+        let (term, commit, is_founded) = (base.term, base.index, base.index > 0);
         let peer = u64::from(peer.0);
         let state = State { peer, born, term, commit, anew: true, base: Some(base), ..State::default() };
         let before = self.retired.borrow().get(&vnode).copied().unwrap_or(0);
@@ -150,8 +175,12 @@ impl<R: Runtime> Cluster<R> {
         let payload = state.encode();
         let stream = record::state_stream(vnode);
         let record = Record { kind: STATE_KIND, stream, term, index: number, payload: &payload };
-        let position = self.log.append_when_ready(record).await?;
-        Ok((state, number, position))
+        let appended = self.log.append_when_ready(record).await;
+        let position = match is_founded {
+            true => Some(appended?),
+            false => self.if_there_was_room(appended)?,
+        };
+        Ok(position.map(|position| (state, number, position)))
     }
 
     /// The replica exists durably from now on.
