@@ -8,6 +8,7 @@ pub const ALL: &[&str] = &[
     "read waits for a majority",
     "redirected",
     "redirected by a newer map",
+    "replica called off before it was made",
     "replica given up",
     "replica refused: its data is gone",
     "the map says that a change is over",

@@ -27,6 +27,7 @@ mod two_majorities;
 mod unapplied_leader;
 mod uncommitted_tail;
 mod unsettled_change;
+mod withdrawn_replica;
 
 use std::time::Duration;
 
@@ -76,6 +77,7 @@ pub const ALL: &[Scenario] = &[
     jumping_clock::SCENARIO,
     orphaned_image::SCENARIO,
     older_map::SCENARIO,
+    withdrawn_replica::SCENARIO,
     full_disk::SCENARIO,
 ];
 

@@ -120,6 +120,8 @@ pub enum Canary {
     StayJoint,
     /// A node whose map is older than a replica that it has given up takes the replica's data for lost, and says so.
     MissGivenUp,
+    /// A node that has nothing of a replica on its way out takes the replica's data for lost, and says so.
+    MissWithdrawn,
     /// A shard whose log has no room to write down that a replica is here, or gone, ends.
     EndWhenFull,
     /// A replica waits for ever for the parts of an image that nobody has any more.

@@ -32,6 +32,10 @@ impl<R: Runtime> Cluster<R> {
             let Some(own) = replicas.at(self.place).filter(|_| self.may_begin(vnode)) else { continue };
             let base = base_of(&replicas, own.role).filter(|base| base.index == 0 || self.may_found());
             let Some(base) = base else {
+                if self.is_on_its_way_out(own.role) {
+                    self.rt.mark("replica called off before it was made");
+                    continue;
+                }
                 if self.has_given_up(vnode) {
                     // The map is older than that, as a node's own copy may be right after its start.
                     continue;
@@ -73,6 +77,12 @@ impl<R: Runtime> Cluster<R> {
         let is_known =
             self.retired.borrow().contains_key(&vnode) || (self.mark)(record::state_stream(vnode)) > 0;
         is_known && !self.options.canary.is(Canary::MissGivenUp)
+    }
+
+    /// Whether the map does not want the replica in the end: then it is not missed. It may be one that was to join, and was called off before this shard heard of it; that its
+    /// group may have it all the same is why the map still names it. Were its data lost, there would be no more to do: it is not made anew either way.
+    fn is_on_its_way_out(&self, role: Role) -> bool {
+        role == Role::Leaving && !self.options.canary.is(Canary::MissWithdrawn)
     }
 
     /// Whether nothing of the vnode is here, not even something on its way out.
