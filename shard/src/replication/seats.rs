@@ -30,7 +30,7 @@ impl<R: Runtime> Cluster<R> {
         let mut made = Vec::new();
         for (vnode, replicas) in all {
             let Some(own) = replicas.at(self.place).filter(|_| self.may_begin(vnode)) else { continue };
-            let base = base_of(&replicas, own.role).filter(|base| base.index == 0 || self.may_found());
+            let base = base_of(&replicas, own.role).filter(|base| base.index == 0 || self.may_found(vnode));
             let Some(base) = base else {
                 if self.is_on_its_way_out(own.role) {
                     self.rt.mark("replica called off before it was made");
@@ -67,8 +67,9 @@ impl<R: Runtime> Cluster<R> {
 
     /// Whether a replica may begin as one of those that the cluster was founded with: they have an empty log, and a vote. One that comes back so has
     /// forgotten what it acknowledged.
-    fn may_found(&self) -> bool {
-        !self.begun || self.options.canary.is(Canary::BeginEmpty)
+    fn may_found(&self, vnode: VnodeId) -> bool {
+        let is_first = !self.begun && !self.has_given_up(vnode);
+        is_first || self.options.canary.is(Canary::BeginEmpty)
     }
 
     /// Whether a replica of the vnode was here, and was given up in good order: it left its number behind, in the tree or in what the log had of it. Whose data was lost has

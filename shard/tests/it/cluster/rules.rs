@@ -189,6 +189,37 @@ fn a_replica_moves_to_another_node_under_writes_and_leaves_nothing_behind() {
     }
 }
 
+/// A map that is older than what a node has done, as its own copy may be after a stop, names a replica that was given up, as one of the first ones. Were it made again, it would vote
+/// with nothing of what it had acknowledged.
+#[test]
+fn a_replica_that_was_given_up_is_not_founded_again() {
+    for flushed in [false, true] {
+        let (cluster, caller) = forgetful(10);
+        let vnode = VnodeId(caller.at(1).vnode);
+        let older = cluster.inner.map.borrow().clone();
+        cluster.start(SPARE);
+        cluster.world().block_on(async {
+            write_much(&caller).await;
+            assert_eq!(caller.read_any(1, 0).await.map(|seen| seen > 0), Some(true), "it is here");
+            assert!(cluster.begin_move(vnode, 0, SPARE));
+            finish_one_move(&cluster, 10).await;
+            cluster.world().sleep(Duration::from_millis(200)).await;
+            if flushed {
+                write_much(&caller).await;
+                cluster.world().sleep(Duration::from_secs(2)).await;
+            }
+            cluster.cut_off(0);
+            cluster.crash(0);
+            *cluster.inner.map.borrow_mut() = older;
+            cluster.start(0);
+            cluster.world().sleep(Duration::from_millis(500)).await;
+            assert!(cluster.is_up(0));
+            assert_eq!(caller.read_any(1, 0).await, None, "it is not here any more");
+        });
+        assert!(cluster.inner.failures.borrow().is_empty(), "{:?}", cluster.inner.failures.borrow());
+    }
+}
+
 /// Found by seed 146: the flushed mark of the replica that was there before was taken for the new one's.
 #[test]
 fn a_replica_that_waits_for_its_first_image_has_nothing_after_a_stop_either() {
