@@ -308,6 +308,49 @@ fn mail_wakes_a_core() {
     ping_pong("sleepy", 20, Duration::from_millis(3));
 }
 
+/// Mail comes at each moment of going to sleep, and nothing but mail wakes core 1: who looks into its mailbox for the last time and who asks whether it
+/// sleeps must not miss each other.
+#[test]
+fn mail_that_comes_as_a_core_goes_to_sleep_wakes_it() {
+    const ROUNDS: u32 = 20_000;
+    const LOST: Duration = Duration::from_secs(20);
+    on_cores("falling-asleep", 2, move |runtime, _| async move {
+        for round in 0..ROUNDS {
+            if runtime.core() == CoreId(1) {
+                let (from, packet) = runtime.mesh_receive().await.unwrap();
+                runtime.mesh_send(from, packet).await.unwrap();
+                continue;
+            }
+            let begin = runtime.now();
+            while runtime.now().since(begin) < Duration::from_nanos(200) * (round % 100) {
+                std::hint::spin_loop();
+            }
+            runtime.mesh_send(CoreId(1), vec![]).await.unwrap();
+            let answer = timeout(&runtime, LOST, runtime.mesh_receive()).await;
+            assert!(answer.is_ok(), "core 1 sleeps on its mail, round {round}");
+        }
+    });
+}
+
+/// The timer that ends a sleep stays for the next one, unless that has to end earlier.
+#[test]
+fn a_short_sleep_is_not_held_up_by_a_long_one() {
+    const LONG: Duration = Duration::from_secs(60);
+    on_cores("alarms", 1, |runtime, _| async move {
+        let begin = runtime.now();
+        let sleeper = runtime.clone();
+        let long = runtime.spawn(Class::Foreground, async move { sleeper.sleep(LONG).await });
+        for round in 0..60 {
+            // Growing ones are earlier than the alarm that is set, shrinking ones, too; equal ones wait for it to be set again.
+            let length = [round, 60 - round, 5][round as usize % 3];
+            runtime.sleep(Duration::from_millis(length)).await;
+        }
+        let passed = runtime.now().since(begin);
+        assert!(passed < LONG / 2, "sixty short sleeps took {passed:?}");
+        drop(long);
+    });
+}
+
 #[test]
 fn full_mailboxes_make_senders_wait_and_lose_nothing() {
     let scratch = Scratch::new("mail");

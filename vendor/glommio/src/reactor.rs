@@ -6,7 +6,7 @@
 //!
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::BTreeMap,
     ffi::CString,
     fmt,
@@ -173,6 +173,68 @@ pub(crate) struct Reactor {
     /// refcell) every time. Acquire during initialization
     preempt_ptr_head: *const u32,
     preempt_ptr_tail: *const AtomicU32,
+    /// torc: the same of the main ring: who has as many completions waiting as the ring is deep looks at them.
+    main_ptr_head: *const u32,
+    main_ptr_tail: *const AtomicU32,
+    main_completions_max: u32,
+    turn: Turn,
+}
+
+/// torc: how long the task queues may run before the rings are looked at again, by the processor's counter: one instruction, where the
+/// original had the kernel set and cancel a timer in each turn.
+#[derive(Debug)]
+struct Turn {
+    /// A moment, by both clocks: the counter's rate is what it has counted since. That is exact enough here, even where the counter stands still
+    /// in deep sleep.
+    origin: (Instant, u64),
+    ends: Cell<u64>,
+}
+
+impl Turn {
+    /// Before that the rate is too uncertain, and taken for one in a nanosecond.
+    const ORIGIN_AGE_MIN: Duration = Duration::from_millis(1);
+
+    fn new() -> Turn {
+        Turn {
+            origin: (Instant::now(), Turn::count()),
+            ends: Cell::new(u64::MAX),
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn count() -> u64 {
+        unsafe { core::arch::x86_64::_rdtsc() }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn count() -> u64 {
+        let mut now = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    }
+
+    /// A turn of this length begins.
+    fn begin(&self, length: Duration) {
+        let now = Turn::count();
+        let age = self.origin.0.elapsed();
+        let rate = if age < Turn::ORIGIN_AGE_MIN {
+            1.0
+        } else {
+            now.saturating_sub(self.origin.1) as f64 / age.as_nanos() as f64
+        };
+        // Float to integer saturates.
+        let counts = (length.as_nanos() as f64 * rate) as u64;
+        self.ends.set(now.saturating_add(counts));
+    }
+
+    #[inline(always)]
+    fn is_over(&self) -> bool {
+        Turn::count() >= self.ends.get()
+    }
 }
 
 impl Reactor {
@@ -184,7 +246,8 @@ impl Reactor {
         blocking_thread: BlockingThreadPool,
     ) -> io::Result<Reactor> {
         let sys = sys::Reactor::new(notifier, io_memory, ring_depth, blocking_thread)?;
-        let (preempt_ptr_head, preempt_ptr_tail) = sys.preempt_pointers();
+        let [(preempt_ptr_head, preempt_ptr_tail), (main_ptr_head, main_ptr_tail)] =
+            sys.preempt_pointers();
         Ok(Reactor {
             sys,
             timers: RefCell::new(Timers::new()),
@@ -193,6 +256,10 @@ impl Reactor {
             record_io_latencies,
             preempt_ptr_head,
             preempt_ptr_tail: preempt_ptr_tail as _,
+            main_ptr_head,
+            main_ptr_tail: main_ptr_tail as _,
+            main_completions_max: ring_depth as u32,
+            turn: Turn::new(),
         })
     }
 
@@ -206,7 +273,13 @@ impl Reactor {
 
     #[inline(always)]
     pub(crate) fn need_preempt(&self) -> bool {
-        unsafe { *self.preempt_ptr_head != (*self.preempt_ptr_tail).load(Ordering::Acquire) }
+        let (latency, main) = unsafe {
+            (
+                *self.preempt_ptr_head != (*self.preempt_ptr_tail).load(Ordering::Acquire),
+                (*self.main_ptr_tail).load(Ordering::Acquire).wrapping_sub(*self.main_ptr_head),
+            )
+        };
+        latency || main >= self.main_completions_max || self.turn.is_over()
     }
 
     pub(crate) fn id(&self) -> usize {
@@ -870,10 +943,13 @@ impl Reactor {
         let (next_timer, woke) = self.process_external_events();
 
         // Block on I/O events.
-        match self
+        let waited = self
             .sys
-            .wait(timeout, next_timer, woke, || self.process_shared_channels())
-        {
+            .wait(&timeout, next_timer, woke, || self.process_shared_channels());
+        if let Some(length) = timeout() {
+            self.turn.begin(length);
+        }
+        match waited {
             // Don't wait for the next loop to process timers or shared channels
             Ok(true) => {
                 self.process_external_events();

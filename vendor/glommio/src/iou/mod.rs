@@ -94,6 +94,8 @@ bitflags::bitflags! {
         const ATTACH_WQ = 1 << 5;
         /// torc: completions wait for the next entry into the kernel instead of interrupting the thread (Linux 5.19).
         const COOP_TASKRUN = 1 << 8;
+        /// torc: and the ring says so (Linux 5.19).
+        const TASKRUN_FLAG = 1 << 9;
     }
 }
 
@@ -136,7 +138,8 @@ impl IoUring {
     /// this number of entries.
     pub fn new(entries: u32) -> io::Result<IoUring> {
         // torc: without COOP_TASKRUN every completion interrupts the core that waits for it. Older kernels do not know it.
-        IoUring::new_with_flags(entries, SetupFlags::COOP_TASKRUN, SetupFeatures::empty())
+        let coop = SetupFlags::COOP_TASKRUN | SetupFlags::TASKRUN_FLAG;
+        IoUring::new_with_flags(entries, coop, SetupFeatures::empty())
             .or_else(|_| IoUring::new_with_flags(entries, SetupFlags::empty(), SetupFeatures::empty()))
     }
 
@@ -189,6 +192,24 @@ impl IoUring {
 
     pub fn probe(&mut self) -> io::Result<Probe> {
         Probe::for_ring(&mut self.ring)
+    }
+
+    /// torc: has the kernel post completions that wait for this thread to enter it, if there are any.
+    pub fn post_completions(&mut self) -> io::Result<()> {
+        const IORING_SQ_TASKRUN: libc::c_uint = 1 << 2;
+        const IORING_ENTER_GETEVENTS: libc::c_uint = 1;
+        let flags = unsafe { &*(self.ring.sq.kflags as *const std::sync::atomic::AtomicU32) };
+        if flags.load(std::sync::atomic::Ordering::Relaxed) & IORING_SQ_TASKRUN == 0 {
+            return Ok(());
+        }
+        let none = ptr::null::<libc::sigset_t>();
+        let entered = unsafe {
+            libc::syscall(libc::SYS_io_uring_enter, self.ring.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, none, 0)
+        };
+        if entered < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
     }
 
     /// Submit all prepared [`SQE`]s to the kernel.

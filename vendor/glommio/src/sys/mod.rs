@@ -14,7 +14,10 @@ use std::{
     net::{Shutdown, TcpStream},
     os::unix::io::{AsRawFd, FromRawFd, RawFd},
     rc::Rc,
-    sync::{atomic::Ordering, Arc, RwLock},
+    sync::{
+        atomic::{fence, Ordering},
+        Arc, RwLock,
+    },
     task::Waker,
     time::Duration,
 };
@@ -172,7 +175,6 @@ pub(crate) fn sendmsg_syscall(
 }
 
 mod dma_buffer;
-mod membarrier;
 pub(crate) mod source;
 pub(crate) mod sysfs;
 mod uring;
@@ -306,6 +308,8 @@ impl SleepNotifier {
     }
 
     pub(crate) fn notify(&self, force: bool) {
+        // torc: what the caller has left for the sleeper is visible before this looks whether it sleeps. See `prepare_to_sleep`.
+        fence(Ordering::SeqCst);
         if self
             .should_notify
             .compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed)
@@ -344,6 +348,10 @@ impl SleepNotifier {
         // for the placeholder (disconnected) case.
         assert_ne!(self.id, usize::MAX);
         self.should_notify.store(true, Ordering::Relaxed);
+        // torc: either the caller, who looks once more at what others have left for it, sees that, or those see that it sleeps: a fence
+        // here and one in `notify`. The original had `membarrier(2)` here instead, which interrupts all other cores of the process
+        // each time that one goes to sleep.
+        fence(Ordering::SeqCst);
     }
 
     pub(super) fn wake_up(&self) {

@@ -294,6 +294,11 @@ impl Source {
         }
     }
 
+    /// torc: whether it is in a ring, or on its way there.
+    pub(super) fn is_in_ring(&self) -> bool {
+        self.inner.borrow().enqueued.is_some()
+    }
+
     pub(super) fn raw(&self) -> RawFd {
         self.inner.borrow().raw
     }
