@@ -23,7 +23,7 @@ use super::record::State;
 use super::recover::{Recovered, Replicas};
 use super::replica::{Replica, refuse};
 use super::sleep::Sleep;
-use super::{Canary, Committed, Entry, Keep, Pending, Receipt, ReplicationOptions, What};
+use super::{Canary, Committed, Entry, Pending, Receipt, ReplicationOptions, What};
 use crate::consensus::{self, Closed, Group, GroupOptions, Letter, Work};
 use lsm::log::{Log, Position};
 use model::ring::{Place, VnodeId};
@@ -191,11 +191,10 @@ impl<R: Runtime> Cluster<R> {
             saved.hard_state.commit =
                 saved.entries.last().map_or(saved.hard_state.commit, |entry| entry.index);
         }
-        let Recovered { state, number, number_max, is_kept, standing, .. } = recovered;
-        if !is_kept {
-            // The log has it, and lets it go when the tree has it too.
-            self.hand_out(Committed::Keep(Keep { vnode, number, state: state.encode(), standing: None }));
+        if let Some(keep) = recovered.to_keep(vnode) {
+            self.hand_out(Committed::Keep(keep));
         }
+        let Recovered { state, number_max, standing, .. } = recovered;
         let group = Group::open(self.group_options(vnode, state.peer), saved, self.now());
         let Ok(group) = group else { return self.closed(vnode) };
         self.insert(Replica::new(vnode, group, state, number_max, standing));

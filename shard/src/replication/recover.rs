@@ -10,6 +10,7 @@
 //!
 //! Promises: a gap, or an entry that contradicts the standing, stops the opening; nothing on disk is changed.
 
+use super::Keep;
 use super::record::{self, Base, CHANGE_KIND, Kept, STATE_KIND, State};
 use crate::command::RECORD_KIND;
 use crate::consensus::Saved;
@@ -84,6 +85,14 @@ impl Recovered {
             void_after: state.base.as_ref().map(|base| (base.index, base.term)),
             first_start: false,
         }
+    }
+
+    /// What the tree has to get, because only the log has it. Where the content ends is a part of that: the log may let go what says so, and the states that are written from
+    /// now on do not repeat it. While the content is on its way it ends nowhere.
+    pub fn to_keep(&self, vnode: VnodeId) -> Option<Keep> {
+        let standing = Some(self.standing.clone()).filter(|_| !self.state.installing);
+        let (number, state) = (self.number, self.state.encode());
+        (!self.is_kept).then_some(Keep { vnode, number, state, standing })
     }
 
     /// Up to which entry all is known to be committed by what lies in the log. A leader proposes a change of members when it has applied the one before, and
@@ -279,3 +288,6 @@ fn entry_of(record: &Record<'_>) -> Entry {
     }
     entry
 }
+
+#[cfg(test)]
+mod tests;
