@@ -86,6 +86,8 @@ impl<R: Runtime> Cluster<R> {
             let quiet = next == Next::Nothing || next == Next::Report;
             let taken = match next {
                 Next::Nothing => Ok(()),
+                // Who may be deposed already does not know what its group is.
+                Next::Report if !replica.group.holds_lease(now) => Ok(()),
                 Next::Report => {
                     reached.push(Standing { vnode, epoch, voters: voters(replica) });
                     Ok(())
@@ -209,12 +211,16 @@ impl<R: Runtime> Cluster<R> {
 /// Whether the map shows that a change of these members is over, so that the old ones are not asked for their votes any more. It is over for all when one leader has applied
 /// its end and told the catalog, and then who had to go is gone; but those who stay may not know it yet, and whoever could tell them may be dead.
 ///
-/// Who had to go leaves the map when a leader has reported that it is out of its group, and it never comes back, because it would be another peer. The map has to be from after it came:
-/// it names somebody who is younger.
+/// Who had to go leaves the map when a leader has reported that it is out of its group and who came is in it, and it never comes back, because it would be another peer. The map has to
+/// be from after it came: it names somebody who is younger. And who came was new: with a move that is turned back an older one comes in again, and what was reported of a group with it
+/// may be of the time before.
 fn has_left(members: &ConfState, wanted: &Replicas) -> bool {
     let named = || wanted.iter().map(|seat| u64::from(seat.peer.0));
     let goes = |peer: &&u64| !members.voters.contains(peer);
-    let is_gone = |peer: &u64| named().all(|other| other != *peer) && named().any(|other| other > *peer);
+    let newest = members.voters.iter().filter(|peer| !members.voters_outgoing.contains(peer)).max();
+    let is_gone = |peer: &u64| {
+        newest > Some(peer) && named().all(|other| other != *peer) && named().any(|other| other > *peer)
+    };
     let mut go = members.voters_outgoing.iter().filter(goes).peekable();
     go.peek().is_some() && go.all(is_gone)
 }

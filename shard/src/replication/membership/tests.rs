@@ -37,6 +37,10 @@ fn a_map_from_before_the_change_says_nothing_of_it() {
     assert!(!has_left(&joint(&[1, 2, 3], &[1, 2, 4]), &voters(&[1, 2, 3])));
     // 4 was to come in the place of 3, came, and is on its way out again: who has the map from before all that knows neither.
     assert!(!has_left(&joint(&[1, 2, 4], &[1, 2, 3]), &voters(&[1, 2, 3])));
+    assert!(
+        !has_left(&joint(&[1, 2, 4], &[1, 2, 3]), &voters(&[1, 2, 9])),
+        "what was reported of 1, 2 and 3?"
+    );
     // A map from before 5 came, which has gone again.
     assert!(!has_left(&joint(&[1, 2, 5], &[1, 2, 8]), &voters(&[1, 2, 3])));
 }

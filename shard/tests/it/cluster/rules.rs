@@ -326,6 +326,31 @@ fn who_does_not_know_that_a_change_is_over_hears_it_from_the_map() {
     (0..10).for_each(|seed| half_known_change(seed, Canary::None));
 }
 
+/// A leader that is cut off takes itself for one yet for a while. Meanwhile others may have changed its group, so what it says of that must not count.
+#[test]
+fn a_leader_without_a_lease_reports_nothing() {
+    let (cluster, caller) = settled(380);
+    let vnode = VnodeId(caller.at(1).vnode);
+    cluster.world().block_on(async {
+        assert!(caller.write(1).await);
+        let leader = cluster.leader(vnode).unwrap();
+        let shard = cluster.shard(leader).unwrap();
+        cluster.cut_off(leader);
+        let began = cluster.world().elapsed();
+        while shard.holds_lease(vnode) {
+            cluster.world().sleep(Duration::from_millis(1)).await;
+        }
+        assert!(shard.leads(vnode).is_some(), "it does not know yet");
+        cluster.begin_move_of_nobody(vnode);
+        while shard.leads(vnode).is_some() {
+            assert!(shard.reached().is_empty(), "after {:?}", cluster.world().elapsed() - began);
+            cluster.world().sleep(Duration::from_millis(1)).await;
+        }
+        cluster.inner.cuts.borrow_mut().clear();
+        finish_one_move(&cluster, 380).await;
+    });
+}
+
 async fn finish_one_move(cluster: &Cluster, seed: u64) {
     let mut waited = 0;
     while cluster.finish_moves() == 0 {

@@ -194,6 +194,17 @@ impl Cluster {
         true
     }
 
+    /// Asks that a replica leaves the vnode that is in its group no more.
+    pub fn begin_move_of_nobody(&self, vnode: VnodeId) {
+        let mut map = Map::clone(&self.inner.map.borrow());
+        let mut wanted: Vec<Replica> = map.replicas(vnode).expect("a vnode of the map").iter().collect();
+        let place = Place { node: MapNodeId(SPARE), shard: ShardId(0) };
+        wanted.push(Replica { peer: PeerId(self.inner.next_peer.get()), place, role: Role::Leaving });
+        self.inner.next_peer.set(self.inner.next_peer.get() + 1);
+        self.set_replicas(&mut map, vnode, &wanted);
+        self.set_map(map);
+    }
+
     /// Does what the catalog does when a leader says that its group is what was asked for; how many moves are over with that.
     pub fn finish_moves(&self) -> usize {
         let parts: Vec<_> = self.inner.parts.borrow().values().map(|part| part.shard.clone()).collect();
