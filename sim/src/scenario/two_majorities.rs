@@ -16,7 +16,7 @@ pub const SCENARIO: Scenario = Scenario {
     plan,
     run: play,
     bugs: &[group(shard::GroupCanary::TwoMajorities)],
-    seeds_max: 60,
+    seeds_max: 200,
 };
 
 fn plan(seed: u64) -> Plan {
