@@ -193,6 +193,8 @@ struct Turn {
 impl Turn {
     /// Before that the rate is too uncertain, and taken for one in a nanosecond.
     const ORIGIN_AGE_MIN: Duration = Duration::from_millis(1);
+    /// Counts in a nanosecond; no counter is slower. One that was put back must not end turns before they begin: no task would run then.
+    const RATE_MIN: f64 = 0.1;
 
     fn new() -> Turn {
         Turn {
@@ -224,7 +226,8 @@ impl Turn {
         let rate = if age < Turn::ORIGIN_AGE_MIN {
             1.0
         } else {
-            now.saturating_sub(self.origin.1) as f64 / age.as_nanos() as f64
+            let rate = now.saturating_sub(self.origin.1) as f64 / age.as_nanos() as f64;
+            rate.max(Turn::RATE_MIN)
         };
         // Float to integer saturates.
         let counts = (length.as_nanos() as f64 * rate) as u64;
