@@ -52,6 +52,9 @@ const ANNOUNCE_PAUSE: Duration = Duration::from_millis(500);
 /// Maps are kept on the disk at most so often.
 const REMEMBER_PAUSE: Duration = Duration::from_millis(200);
 
+/// After a map that could not be kept.
+const REMEMBER_AGAIN: Duration = Duration::from_secs(1);
+
 /// Takes a line for whoever runs the process.
 pub type Report = Rc<dyn Fn(&str)>;
 
@@ -279,17 +282,25 @@ async fn begin<R: Runtime>(rt: &R, data: &Path, opened: &AtomicUsize, shards: us
     }
 }
 
-/// Keeps the newest map on the disk, whenever nodes or replicas have changed.
+/// Keeps the newest map on the disk, whenever nodes or replicas have changed; tries again where that fails.
 async fn remember<R: Runtime>(rt: &R, cell: &MapCell, data: &Path, report: &Report) {
     let mut kept = cell.get();
+    let mut said = String::new();
     loop {
         let map = cell.at_least(kept.version + 1).await;
         let is_same =
             map.nodes == kept.nodes && map.ring.epoch == kept.ring.epoch && map.tables == kept.tables;
         if !is_same && let Err(error) = shard::node::keep(rt, data, &map).await {
-            // The older one will do, as long as others have not all moved.
-            report(&format!("the cluster's map cannot be kept: {error}"));
+            // Until then the older one will do, as long as others have not all moved.
+            let line = format!("the cluster's map cannot be kept: {error}");
+            if line != said {
+                report(&line);
+                said = line;
+            }
+            rt.sleep(REMEMBER_AGAIN).await;
+            continue;
         }
+        said.clear();
         kept = map;
         rt.sleep(REMEMBER_PAUSE).await;
     }
@@ -337,3 +348,6 @@ pub fn member_of(node: &Node) -> Member {
         http: node.http.map(|http| http.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;
