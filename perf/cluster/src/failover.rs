@@ -54,7 +54,7 @@ type Acknowledged = Rc<RefCell<Vec<Vec<Instant>>>>;
 /// The longest that a key waited before the signal, and after it.
 async fn disturb(options: &Options, signal: i32) -> anyhow::Result<(f64, f64)> {
     let scratch = Scratch::new(&options.dir)?;
-    let cluster = TorcCluster::start(options, &scratch, None).await?;
+    let cluster = TorcCluster::start(options, &scratch, 3, None).await?;
     Client::connect(cluster.router).await?.create_table().await?;
     tokio::time::sleep(SETTLE_TIME).await;
     let acknowledged: Acknowledged = Rc::new(RefCell::new(vec![Vec::new(); KEYS as usize]));
@@ -91,7 +91,8 @@ async fn disturb(options: &Options, signal: i32) -> anyhow::Result<(f64, f64)> {
             libc::SIGKILL => times.iter().find(|time| **time > at).map(|time| time.duration_since(at)),
             _ => gaps(times).filter(|(end, _)| *end > at).map(|(_, gap)| gap).max(),
         };
-        calm = calm.max(gaps(times).filter(|(end, _)| *end <= at).map(|(_, gap)| gap).max().unwrap_or_default());
+        calm =
+            calm.max(gaps(times).filter(|(end, _)| *end <= at).map(|(_, gap)| gap).max().unwrap_or_default());
         let Some(waited) = waited else { anyhow::bail!("key {key} is not written any more") };
         longest = longest.max(waited);
     }

@@ -33,7 +33,7 @@ pub struct Idle {
 /// Looks at a cluster of many vnodes.
 pub async fn measure(options: &Options) -> anyhow::Result<Idle> {
     let scratch = Scratch::new(&options.dir)?;
-    let cluster = TorcCluster::start(options, &scratch, Some(options.idle_vnodes)).await?;
+    let cluster = TorcCluster::start(options, &scratch, 3, Some(options.idle_vnodes)).await?;
     let started = Instant::now();
     while used_within(&cluster.nodes, CALM_TIME).await? > CALM_SHARE && started.elapsed() < SETTLE_TIME_MAX {}
     let settled_seconds = started.elapsed().as_secs_f64();

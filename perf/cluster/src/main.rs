@@ -1,12 +1,12 @@
-//! A torc cluster on this machine beside an etcd cluster and beside one torc node, in one run.
+//! A torc cluster on this machine beside an etcd cluster and beside one torc node, with and without a router, in one run.
 //!
 //! ```text
 //! cargo build --release
-//! cargo run --release --manifest-path perf/cluster/Cargo.toml                  all, about four minutes
+//! cargo run --release --manifest-path perf/cluster/Cargo.toml                  all, about seven minutes
 //! cargo run --release --manifest-path perf/cluster/Cargo.toml -- --only puts   replicated writes alone
 //! ```
 //!
-//! 1. [`processes`] starts what is measured as a user would: `torc cluster` with a `torc router`, `torc serve`, three etcd
+//! 1. [`processes`] starts what is measured as a user would: `torc cluster` of three nodes or one with a `torc router`, `torc serve`, three etcd
 //!    members; each in a directory of its own on the same disk, stopped and removed at the end.
 //! 2. [`load`] writes values of one size from 1, 16 and 64 connections, each as soon as the one before was answered.
 //!    `dynamodb` says it in HTTP, [`etcd`] in gRPC.

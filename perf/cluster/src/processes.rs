@@ -86,7 +86,7 @@ fn start_until(command: &mut Command, mut take: impl FnMut(&str) -> bool) -> any
     }
 }
 
-/// Three torc nodes, each a process, and a router.
+/// torc nodes, each a process in a zone of its own, and a router.
 pub struct TorcCluster {
     /// Where clients reach the router.
     pub router: SocketAddr,
@@ -97,21 +97,22 @@ pub struct TorcCluster {
 }
 
 impl TorcCluster {
-    /// Starts one in a new directory, of so many vnodes if that is said.
+    /// Starts one of so many nodes in a new directory, of so many vnodes if that is said.
     pub async fn start(
         options: &Options,
         scratch: &Scratch,
+        count: usize,
         vnodes: Option<u32>,
     ) -> anyhow::Result<TorcCluster> {
-        let dir = scratch.path("torc-cluster");
+        let dir = scratch.path(&format!("torc-cluster-{count}"));
         let mut command = Command::new(&options.torc);
-        command.args(["cluster", "--nodes", "3", "--http", "127.0.0.1:0", "--dir"]).arg(&dir);
+        command.args(["cluster", "--nodes", &count.to_string(), "--http", "127.0.0.1:0", "--dir"]).arg(&dir);
         if let Some(vnodes) = vnodes {
             command.args(["--vnodes", &vnodes.to_string()]);
         }
         let cluster = start_until(&mut command, |line| line.starts_with("ready"))?;
         let nodes = children(cluster.pid())?;
-        ensure!(nodes.len() == 3, "three nodes were asked for, {} run", nodes.len());
+        ensure!(nodes.len() == count, "{count} nodes were asked for, {} run", nodes.len());
         let config = std::fs::read_to_string(dir.join("node-1.toml"))?;
         let listen =
             config.lines().find_map(|line| line.strip_prefix("listen = ")).context("a node that listens")?;

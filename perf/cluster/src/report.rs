@@ -44,7 +44,9 @@ pub struct Puts {
     pub connections: usize,
     /// Three nodes and a router.
     pub torc: Figures,
-    /// One node.
+    /// One node, and as much router: what is left of the difference is what replicating costs.
+    pub routed: Figures,
+    /// One node, asked itself.
     pub single: Figures,
     /// Three members, asked at their leader.
     pub etcd: Figures,
@@ -53,7 +55,7 @@ pub struct Puts {
 /// Measures what the options ask for.
 pub async fn measure(options: &Options) -> anyhow::Result<Report> {
     let has = |part| options.only.contains(&part);
-    let steps = if has(Part::Puts) { u64::from(options.repeats) * 9 } else { 0 } + 2;
+    let steps = if has(Part::Puts) { u64::from(options.repeats) * 12 } else { 0 } + 2;
     let bar = ProgressBar::new(steps);
     let style = ProgressStyle::with_template("[{elapsed_precise}] {wide_bar} {pos}/{len} {msg}");
     bar.set_style(style.expect("a template that parses"));
@@ -75,24 +77,26 @@ pub async fn measure(options: &Options) -> anyhow::Result<Report> {
     })
 }
 
-/// All three stand beside each other, and take turns; who is not asked is idle.
+/// All stand beside each other, and take turns; who is not asked is idle.
 async fn measure_puts(options: &Options, bar: &ProgressBar) -> anyhow::Result<Vec<Puts>> {
     let scratch = Scratch::new(&options.dir)?;
     let (raw, text) = {
         let value = load::value(options.value_bytes);
         (value.clone(), dynamodb::base64(&value))
     };
-    let cluster = TorcCluster::start(options, &scratch, None).await?;
+    let cluster = TorcCluster::start(options, &scratch, 3, None).await?;
+    let routed = TorcCluster::start(options, &scratch, 1, None).await?;
     let single = Single::start(options, &scratch).await?;
     let members = Etcd::start(&scratch, 3).await?;
     let leader = members.leader().await?;
-    for address in [cluster.router, single.http] {
+    let nodes = [cluster.router, routed.router, single.http];
+    for address in nodes {
         dynamodb::Client::connect(address).await?.create_table().await?;
     }
-    let mut found: Vec<[Vec<Figures>; 3]> = CONNECTIONS.iter().map(|_| Default::default()).collect();
+    let mut found: Vec<[Vec<Figures>; 4]> = CONNECTIONS.iter().map(|_| Default::default()).collect();
     for _ in 0..options.repeats {
         for (connections, found) in CONNECTIONS.iter().zip(&mut found) {
-            for (contender, address) in [cluster.router, single.http].into_iter().enumerate() {
+            for (contender, address) in nodes.into_iter().enumerate() {
                 bar.set_message(format!("{connections} connections, torc"));
                 let mut writers = Vec::new();
                 for _ in 0..*connections {
@@ -106,18 +110,18 @@ async fn measure_puts(options: &Options, bar: &ProgressBar) -> anyhow::Result<Ve
             for _ in 0..*connections {
                 writers.push(etcd::Putter::connect(&leader, Rc::clone(&raw)).await?);
             }
-            found[2].push(load::run(writers, options.duration()).await?);
+            found[3].push(load::run(writers, options.duration()).await?);
             bar.inc(1);
         }
     }
-    let middle = |(connections, found): (&usize, [Vec<Figures>; 3])| {
-        let [torc, single, etcd] = found.map(|runs| load::medians(&runs));
-        Puts { connections: *connections, torc, single, etcd }
+    let middle = |(connections, found): (&usize, [Vec<Figures>; 4])| {
+        let [torc, routed, single, etcd] = found.map(|runs| load::medians(&runs));
+        Puts { connections: *connections, torc, routed, single, etcd }
     };
     Ok(CONNECTIONS.iter().zip(found).map(middle).collect())
 }
 
-/// One row: what, four cells, the goal.
+/// One row: what, a cell for each contender, the goal.
 struct Row {
     cells: Vec<String>,
 }
@@ -175,14 +179,17 @@ impl Report {
 
     fn rows(&self) -> Vec<Row> {
         let row = |cells: &[String]| Row { cells: cells.to_vec() };
-        let words = |cells: [&str; 5]| row(&cells.map(str::to_owned));
-        let mut rows =
-            vec![words(["", "torc, 3 nodes and a router", "torc, 1 node", "etcd, 3 members", "goal"])];
+        let words = |cells: [&str; 6]| row(&cells.map(str::to_owned));
+        let contenders =
+            ["torc, 3 nodes and a router", "torc, 1 node and a router", "torc, 1 node", "etcd, 3 members"];
+        let [torc, routed, single, etcd] = contenders;
+        let mut rows = vec![words(["", torc, routed, single, etcd, "goal"])];
         for puts in &self.puts {
             let of = |what: &str, show: fn(&Figures) -> f64, unit: &str, goal: String| {
                 let cell = |figures: &Figures| format!("{:.0}{unit}", show(figures));
                 let name = format!("{} connections, {what}", puts.connections);
-                row(&[name, cell(&puts.torc), cell(&puts.single), cell(&puts.etcd), goal])
+                let cells = [&puts.torc, &puts.routed, &puts.single, &puts.etcd].map(cell);
+                row(&[&[name][..], &cells, &[goal]].concat())
             };
             let (times, p99, p50) = (
                 puts.torc.per_second / puts.etcd.per_second,
@@ -203,17 +210,18 @@ impl Report {
             let cell = |name: &str, ms: f64, bound: f64| {
                 let met = if ms <= bound { "reached" } else { "MISSED" };
                 let goal = format!("at most {bound:.0} ms, {met}");
-                row(&[name.to_owned(), format!("{ms:.0} ms"), none(), none(), goal])
+                row(&[name.to_owned(), format!("{ms:.0} ms"), none(), none(), none(), goal])
             };
             rows.push(cell("a node killed: writes to all vnodes again", failover.killed_ms, 1000.0));
             rows.push(cell("leadership handed over: longest pause", failover.handed_over_ms, 50.0));
             let before = format!("{:.0} ms", failover.calm_ms);
-            rows.push(row(&["longest pause before that".to_owned(), before, none(), none(), none()]));
+            rows.push(row(&["longest pause before that".to_owned(), before, none(), none(), none(), none()]));
         }
         if let Some(idle) = &self.idle {
             let cpu = goal("under 2 % of a core", idle.cpu_percent, idle.cpu_percent < 2.0);
             let memory = goal("under 200 MiB", idle.memory_mib, idle.memory_mib < 200.0);
-            let cells = |name: String, value: String, goal: String| row(&[name, value, none(), none(), goal]);
+            let cells =
+                |name: String, value: String, goal: String| row(&[name, value, none(), none(), none(), goal]);
             let name = format!("{} idle vnodes, a node", idle.vnodes);
             rows.push(cells(
                 format!("{name}: until it is calm"),
